@@ -1,0 +1,1 @@
+"""Speech recognition: 100 ms blocks of speech in, words out."""

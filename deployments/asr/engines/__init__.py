@@ -1,0 +1,1 @@
+"""One file an engine: its `Config` and its `Engine`, loaded by name."""

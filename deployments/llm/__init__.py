@@ -1,0 +1,1 @@
+"""Language model: messages in, clauses and tool calls out."""

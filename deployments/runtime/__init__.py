@@ -1,0 +1,1 @@
+"""What the stages share: calls, routing, engine loading, errors, clock, worker threads."""

@@ -1,0 +1,1 @@
+"""Speech synthesis: one clause in, audio blocks with word and phoneme times out."""

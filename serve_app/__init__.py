@@ -1,0 +1,1 @@
+"""What `serve run` imports: the application, its gateway, sessions, store and page."""
