@@ -1,0 +1,177 @@
+"""What a client can set about its session: the `session` object of OpenAI's Realtime API.
+
+Field names and ranges follow the types of the `openai` package (3.52). A partial update is merged key by key; a list or
+a null replaces what was there.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from deployments.runtime.errors import InvalidRequest
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PcmFormat(_Model):
+    """16-bit PCM, mono, little-endian."""
+
+    type: Literal["audio/pcm"] = "audio/pcm"
+    rate: Literal[24000] = 24000
+
+
+class PcmuFormat(_Model):
+    """G.711 µ-law at 8 kHz."""
+
+    type: Literal["audio/pcmu"]
+
+
+class PcmaFormat(_Model):
+    """G.711 A-law at 8 kHz."""
+
+    type: Literal["audio/pcma"]
+
+
+AudioFormat = Annotated[PcmFormat | PcmuFormat | PcmaFormat, Field(discriminator="type")]
+
+
+class ServerVad(_Model):
+    """A turn ends after a fixed silence."""
+
+    type: Literal["server_vad"] = "server_vad"
+    threshold: float = Field(0.5, ge=0, le=1)
+    prefix_padding_ms: int = Field(300, ge=0, le=5000)
+    silence_duration_ms: int = Field(500, ge=0, le=10_000)
+    idle_timeout_ms: int | None = Field(None, ge=5000, le=30_000)
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
+class SemanticVad(_Model):
+    """A turn ends when what was said sounds finished."""
+
+    type: Literal["semantic_vad"]
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
+TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
+
+
+class NoiseReduction(_Model):
+    """Accepted for compatibility; the browser's own noise suppression is what Parley relies on."""
+
+    type: Literal["near_field", "far_field"] | None = None
+    strength: float | None = None
+
+
+class Transcription(_Model):
+    """Asks for the transcript of what the user says as events."""
+
+    model: str | None = None
+    language: str | None = Field(None, max_length=16)
+    prompt: str | None = Field(None, max_length=2000)
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    keywords: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
+
+
+class AudioInput(_Model):
+    """What the client sends."""
+
+    format: AudioFormat = PcmFormat()
+    noise_reduction: NoiseReduction | None = None
+    transcription: Transcription | None = None
+    turn_detection: TurnDetection | None = ServerVad()
+
+
+class AudioOutput(_Model):
+    """What the client hears."""
+
+    format: AudioFormat = PcmFormat()
+    speed: float = Field(1.0, ge=0.25, le=1.5)
+    voice: str = Field("", max_length=64)
+    """Empty: the engine's default voice."""
+
+    @field_validator("voice", mode="before")
+    @classmethod
+    def _voice_by_id(cls, value: Any) -> Any:
+        return value["id"] if isinstance(value, dict) and set(value) == {"id"} else value
+
+
+class Audio(_Model):
+    """Both directions."""
+
+    input: AudioInput = AudioInput()
+    output: AudioOutput = AudioOutput()
+
+
+class FunctionTool(_Model):
+    """A function of the client that the model may call."""
+
+    type: Literal["function"] = "function"
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_.-]+$")
+    description: str = Field("", max_length=4096)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class NamedTool(_Model):
+    """The one tool that must be called."""
+
+    type: Literal["function"] = "function"
+    name: str
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
+OutputModalities = tuple[Literal["text", "audio"]]
+MaxTokens = Annotated[int, Field(ge=1, le=4096)] | Literal["inf"]
+
+
+class SessionSettings(_Model):
+    """The whole session object. Fields that Parley does not act on are accepted, shown and named in the README."""
+
+    type: Literal["realtime"] = "realtime"
+    model: str = Field("parley", max_length=256)
+    output_modalities: OutputModalities = ("audio",)
+    """One of them: `["text", "audio"]` together is refused, as OpenAI does."""
+    instructions: str = Field("", max_length=50_000)
+    audio: Audio = Audio()
+    tools: tuple[FunctionTool, ...] = Field((), max_length=128)
+    tool_choice: ToolChoice = "auto"
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: MaxTokens = "inf"
+    include: tuple[str, ...] | None = None
+    prompt: dict[str, Any] | None = None
+    reasoning: dict[str, Any] | None = None
+    tracing: str | dict[str, Any] | None = None
+    truncation: str | dict[str, Any] = "auto"
+
+    def updated(self, patch: dict[str, Any]) -> "SessionSettings":
+        """The settings after a partial update. Raises InvalidRequest naming the field at fault."""
+        try:
+            return SessionSettings.model_validate(_merge(self.model_dump(mode="json"), patch))
+        except ValidationError as error:
+            raise invalid_request(error, "session") from error
+
+    @property
+    def speaks(self) -> bool:
+        """Whether replies are sound, not text alone."""
+        return self.output_modalities == ("audio",)
+
+
+def _merge(old: Any, new: Any) -> Any:
+    # A tagged object whose tag changes is replaced: fields of a server_vad mean nothing to a semantic_vad.
+    if isinstance(old, dict) and isinstance(new, dict) and new.get("type", old.get("type")) == old.get("type"):
+        return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
+    return new
+
+
+def invalid_request(error: ValidationError, root: str) -> InvalidRequest:
+    """Pydantic's first complaint in OpenAI's terms, `param` being the path of the field."""
+    first = error.errors()[0]
+    path = ".".join([root, *(str(step) for step in first["loc"])])
+    kinds = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
+    return InvalidRequest(f"{path}: {first['msg']}", kinds.get(first["type"], "invalid_value"), path)
