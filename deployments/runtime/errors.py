@@ -14,6 +14,7 @@
     │   ├── StageTimeout           504  server_error        retry: no answer within the deadline
     │   ├── StateLost              503  server_error        retry after sending the session's state again
     │   └── EngineFailed           500  server_error        no retry: the engine raised
+    ├── StoreUnavailable           503  server_error        retry later: the database does not answer
     └── ConfigError                500  server_error        refused at start
 
 Each carries whether a retry can help, its HTTP status, its Realtime `error.type` and a short `code`.
@@ -129,6 +130,14 @@ class EngineFailed(StageError):
     """The engine itself raised; the same call would fail again."""
 
     default_code = "engine_failed"
+
+
+class StoreUnavailable(ParleyError):
+    """The store's database does not answer; conversations go on, and are written when it does."""
+
+    retryable = True
+    http_status = 503
+    default_code = "store_unavailable"
 
 
 class ConfigError(ParleyError):
