@@ -1,0 +1,83 @@
+"""Settings of voice activity detection and endpointing."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Eagerness = Literal["low", "medium", "high", "auto"]
+"""OpenAI's `turn_detection.eagerness`; `auto` means `medium`."""
+
+
+class VadConfig(BaseModel):
+    """When a sound counts as speech."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Probability of speech, by Silero, from which a 32 ms chunk counts as speech."""
+    hysteresis: float = Field(default=0.15, ge=0, lt=1)
+    """Speech goes on while the probability is at least `threshold - hysteresis`."""
+    min_speech_ms: float = Field(default=60, ge=0, le=1000)
+    """Sound shorter than this is no onset. At least two chunks must agree whatever is set: a click makes one."""
+    release_ms: float = Field(default=150, ge=50, le=1000)
+    """Silence after which an offset is reported. Shorter dips are part of the speech."""
+    prefix_padding_ms: float = Field(default=300, ge=0, le=2000)
+    """Sound before the onset that belongs to the utterance."""
+    gate_mode: Literal[0, 1, 2, 3] = 2
+    """Aggressiveness of webrtcvad, the gate in front of Silero."""
+    gate_margin_db: float = Field(default=3, ge=0, le=20)
+    """Sound closer than this to the noise floor leaves the gate shut."""
+    gate_hold_ms: float = Field(default=400, ge=0, le=5000)
+    """The gate stays open this long after the last frame that opened it."""
+    preroll_ms: float = Field(default=160, ge=32, le=500)
+    """Sound before the gate opened with which Silero's state is warmed up."""
+
+    @property
+    def release_threshold(self) -> float:
+        """Probability below which speech may have ended."""
+        return max(self.threshold - self.hysteresis, 0.01)
+
+
+class SileroConfig(BaseModel):
+    """How the sessions of a replica share one Silero model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch_window_ms: float = Field(default=5, ge=0, le=5)
+    """Least time between two runs while several sessions ask; a session alone never waits."""
+    max_batch: int = Field(default=64, ge=1, le=512)
+    """Sessions in one run; the rest wait for the next."""
+    inline_chunks: int = Field(default=8, ge=0, le=512)
+    """Runs of up to so many chunks stay on the event loop, where they cost less than the way to a thread and back."""
+
+
+class SemanticWaits(BaseModel):
+    """Silence that ends a turn, by how the words so far look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    finished_ms: float = Field(gt=0, le=10_000)
+    """A whole sentence, a question, a short answer."""
+    open_ms: float = Field(gt=0, le=10_000)
+    """Nothing tells."""
+    unfinished_ms: float = Field(gt=0, le=10_000)
+    """More must follow: a trailing conjunction, preposition, article or filler."""
+
+
+class EndpointingConfig(BaseModel):
+    """When a turn of the user is over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    silence_duration_ms: Annotated[float, Field(ge=100, le=10_000)] = 500
+    """`server_vad`: silence that ends a turn."""
+    finalize_after_ms: float = Field(default=200, ge=0, le=5000)
+    """Silence after which recognition is finalised speculatively."""
+    low: SemanticWaits = SemanticWaits(finished_ms=800, open_ms=2000, unfinished_ms=8000)
+    medium: SemanticWaits = SemanticWaits(finished_ms=400, open_ms=1000, unfinished_ms=4000)
+    high: SemanticWaits = SemanticWaits(finished_ms=250, open_ms=600, unfinished_ms=2000)
+    """`semantic_vad`, by eagerness. The longest waits are those that OpenAI documents: 8, 4 and 2 s."""
+
+    def waits(self, eagerness: Eagerness) -> SemanticWaits:
+        """The waits of an eagerness."""
+        return {"low": self.low, "medium": self.medium, "high": self.high, "auto": self.medium}[eagerness]
