@@ -1,0 +1,66 @@
+"""Brings the database to this version's schema, once, however many processes start at the same time."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util.exc import CommandError
+from filelock import FileLock, Timeout
+from sqlalchemy import exc, text
+
+from deployments.runtime.errors import ConfigError
+from serve_app.store.config import StoreConfig
+from serve_app.store.database import private_file, sync_engine
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_TIMEOUT_S = 60.0
+
+
+def prepare(config: StoreConfig) -> None:
+    """Make the file if need be and migrate it. Blocks: call it in a worker thread. Raises ConfigError."""
+    private_file(config.path)
+    lock = FileLock(f"{config.path}.lock", timeout=_LOCK_TIMEOUT_S, mode=0o600)
+    try:
+        with lock:
+            _upgrade(config)
+    except Timeout as error:
+        raise ConfigError(
+            f"store: another process has been preparing {config.path} for {_LOCK_TIMEOUT_S:.0f} s: "
+            "end it and start again"
+        ) from error
+    except CommandError as error:
+        raise ConfigError(
+            f"store: {config.path} was written by another version of Parley ({error}): run that version or a newer one"
+        ) from error
+    except exc.OperationalError as error:
+        raise ConfigError(f"store: {config.path} cannot be opened: {error.orig}") from error
+    except exc.DatabaseError as error:
+        raise _damaged(config.path, error.orig) from error
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration; the connection to use goes into its `attributes`."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _upgrade(config: StoreConfig) -> None:
+    engine = sync_engine(config)
+    alembic = alembic_config()
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            problem = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            if problem != "ok":
+                raise _damaged(config.path, problem)
+            alembic.attributes["connection"] = connection
+            command.upgrade(alembic, "head")
+    finally:
+        engine.dispose()
+
+
+def _damaged(path: Path, problem: object) -> ConfigError:
+    return ConfigError(
+        f"store: {path} is damaged ({problem}): restore it from a backup, or move it away together with "
+        f"{path.name}-wal and {path.name}-shm and start again with an empty one"
+    )

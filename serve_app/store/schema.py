@@ -1,0 +1,62 @@
+"""The tables. A change here needs a migration; a test compares the two.
+
+Dates are milliseconds since the epoch. Texts that a client chooses have no length limit here: sessions bound them.
+"""
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("voice", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("end_reason", Text),
+    # Deleted while it was running, maybe in another process: an empty row that keeps its writer from bringing it back.
+    Column("deleted_at_ms", BigInteger),
+    Index(None, "created_at_ms", "id"),
+    Index(None, "session_id"),
+)
+
+item = Table(
+    "item",
+    metadata,
+    Column("conversation_id", String(64), ForeignKey("conversation.id", ondelete="CASCADE"), primary_key=True),
+    # Clients choose item ids, so they are unique only within their conversation.
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("role", String(32)),
+    Column("status", String(32)),
+    # What Realtime's item has beside the columns here: `content`, or a call's `call_id`, `name`, `arguments`, `output`.
+    Column("body", JSON, nullable=False),
+    Column("heard_ms", Integer),
+    Column("heard_text", Text),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "conversation_id", "position"),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("conversation_id", String(64), ForeignKey("conversation.id", ondelete="CASCADE"), primary_key=True),
+    Column("response_id", Text, primary_key=True),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("input_audio_ms", Integer, nullable=False),
+    Column("output_audio_ms", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)

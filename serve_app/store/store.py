@@ -1,0 +1,176 @@
+"""The store: what the gateway opens once per replica, hands recorders out of, and reads conversations from."""
+
+import asyncio
+import contextlib
+import re
+import weakref
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Self
+
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from deployments.runtime.clock import wall_s
+from deployments.runtime.errors import Conflict
+from serve_app.store import reading
+from serve_app.store.config import StoreConfig
+from serve_app.store.database import async_engine, translated
+from serve_app.store.migrate import prepare
+from serve_app.store.reading import Json, Order
+from serve_app.store.recorder import Changes, ConversationRecorder
+from serve_app.store.schema import conversation, item, usage
+from serve_app.store.statements import write_changes
+from serve_app.store.writer import Writer, WriterStats
+
+MAX_PAGE = 100
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Far longer than any session: a row that stands for a deleted conversation has no writer left by then.
+_TOMBSTONE_MS = 7 * 24 * 3600 * 1000
+
+
+class Store:
+    """Conversations on disk. Open it with `Store.open`, close it with `close` or leave `async with`.
+
+    What a recorder is told is written within `flush_ms` by one task; a read shows everything told before it, unless
+    the database is failing.
+    """
+
+    def __init__(self, config: StoreConfig, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = Writer(config, self._write)
+        self._recorders: weakref.WeakValueDictionary[str, ConversationRecorder] = weakref.WeakValueDictionary()
+
+    @classmethod
+    async def open(cls, config: StoreConfig) -> Self:
+        """Make or migrate the database and start writing. Raises ConfigError when it cannot be used."""
+        await asyncio.to_thread(prepare, config)
+        store = cls(config, async_engine(config))
+        try:
+            await store._bury()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Write what is left, within `close_deadline_ms`, and close the database."""
+        try:
+            await self._writer.close()
+        finally:
+            await self._engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def stats(self) -> WriterStats:
+        """What the writer did so far."""
+        return self._writer.stats
+
+    @property
+    def pending(self) -> int:
+        """Rows waiting to be written."""
+        return self._writer.pending
+
+    def recorder(self, conversation_id: str) -> ConversationRecorder:
+        """The record of a new conversation; its id is letters, digits, `_` and `-`, at most 64. Raises Conflict."""
+        if not _ID.fullmatch(conversation_id):
+            raise ValueError(f"not an id of a conversation: {conversation_id!r}")
+        if conversation_id in self._recorders:
+            raise Conflict(f"conversation {conversation_id} is being recorded already")
+        recorder = ConversationRecorder(conversation_id, self._writer.changed)
+        self._recorders[conversation_id] = recorder
+        return recorder
+
+    async def flush(self) -> bool:
+        """Write what is waiting now; False when the database did not take it: it is kept and tried again."""
+        return await self._writer.flush()
+
+    async def list_conversations(self, limit: int = 20, after: str | None = None, order: Order = "desc") -> Json:
+        """A page of conversations, newest first, without their items. Raises InvalidRequest for an unknown `after`."""
+        async with self._reading() as connection:
+            return await reading.conversations_page(connection, limit, after, order)
+
+    async def conversation(self, conversation_id: str) -> Json:
+        """One conversation, its usage and the first page of its items. Raises NotFound."""
+        _check(conversation_id)
+        async with self._reading() as connection:
+            return await reading.conversation_with_items(connection, conversation_id, MAX_PAGE)
+
+    async def items(
+        self, conversation_id: str, limit: int = 20, after: str | None = None, order: Order = "asc"
+    ) -> Json:
+        """A page of a conversation's items, in its order. Raises NotFound, InvalidRequest for an unknown `after`."""
+        _check(conversation_id)
+        async with self._reading() as connection:
+            return await reading.items_page(connection, conversation_id, limit, after, order)
+
+    async def delete(self, conversation_id: str) -> None:
+        """Delete a conversation and all that belongs to it; one that is running goes on unrecorded. Raises NotFound."""
+        _check(conversation_id)
+        async with self._writer.lock:
+            recorder = self._recorders.get(conversation_id)
+            recorded_here = recorder is not None and not recorder.forgotten
+            async with self._writing() as connection:
+                found = await _delete(connection, conversation_id, keep_tombstone=not recorded_here)
+            if recorder is not None:
+                recorder.forget()
+        if not found and not recorded_here:
+            raise reading.not_found(conversation_id)
+
+    async def _write(self, batch: Sequence[Changes]) -> frozenset[str]:
+        async with self._writing() as connection:
+            return await write_changes(connection, batch)
+
+    async def _bury(self) -> None:
+        async with self._writing() as connection:
+            await connection.execute(
+                delete(conversation).where(conversation.c.deleted_at_ms < int(wall_s() * 1000) - _TOMBSTONE_MS)
+            )
+
+    @contextlib.asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        if self._writer.pending and not self._writer.failing:
+            await self._writer.flush()
+        with translated():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        with translated():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(writes=True)
+                async with connection.begin():
+                    yield connection
+
+
+async def _delete(connection: AsyncConnection, conversation_id: str, keep_tombstone: bool) -> bool:
+    now_ms = int(wall_s() * 1000)
+    emptied: dict[str, Any] = {
+        "session_id": "",
+        "model": "",
+        "voice": "",
+        "metadata": {},
+        "end_reason": None,
+        "deleted_at_ms": now_ms,
+    }
+    live = (conversation.c.id == conversation_id, conversation.c.deleted_at_ms.is_(None))
+    # The update first: it takes the row's lock, so that a writer in another process comes wholly before or after.
+    result = await connection.execute(update(conversation).where(*live).values(emptied))
+    if result.rowcount == 0:
+        return False
+    for table in (item, usage):
+        await connection.execute(delete(table).where(table.c.conversation_id == conversation_id))
+    # One that is still running in another process keeps its row, for that process to find.
+    row = delete(conversation).where(conversation.c.id == conversation_id)
+    await connection.execute(row.where(conversation.c.ended_at_ms.is_not(None)) if keep_tombstone else row)
+    return True
+
+
+def _check(conversation_id: str) -> None:
+    if not _ID.fullmatch(conversation_id):
+        raise reading.not_found(conversation_id)
