@@ -1,0 +1,214 @@
+"""espeak-ng: formant synthesis on the CPU, some hundred times faster than real time, in many languages.
+
+Modest but honest: robotic and intelligible, with the exact times of words and phonemes. The pitch flutters as in a
+human voice, so two runs of one text differ a little in sound and by up to 1 % in length.
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.media.audio import BYTES_PER_SAMPLE, ms_to_samples, samples_of
+from deployments.media.timing import PhonemeTime, WordTime
+from deployments.runtime.errors import ConfigError, InvalidRequest
+from deployments.tts.clause_times import ClauseTimes
+from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice
+from deployments.tts.espeak_library import EspeakLibrary, SpokenChunk, WordMark, espeak_library
+from deployments.tts.espeak_voices import VOICES, base_for_language
+from deployments.tts.text_pieces import pieces
+from deployments.tts.voices import primary_subtag, voice_for_language, voice_named
+
+RATE_HZ = 22_050
+PIECE_CHARS = 200
+"""The library speaks one piece at a time and requests take turns between pieces, so a long text does not hold up a
+short one, and what waits to be read is bounded."""
+ONSET_LEVEL = 33
+"""Below this (-60 dB of full scale) the beginning is silence and is cut off."""
+ONSET_MARGIN_MS = 2.0
+
+# A clause without punctuation at its end goes on in the next one: no pause.
+_ENDS_PHRASE = re.compile(r"[.!?…,;:—–。、，！？；：][\"'”’»)\]]*\s*$")
+# espeak obeys control characters (0x01 changes rate and pitch), C strings end at 0, and half a surrogate pair cannot be
+# encoded.
+_UNSAYABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Config(BaseModel):
+    """How espeak-ng speaks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    voice: str = "en-us"
+    """Id or alias of the voice for requests that name none."""
+    rate_wpm: int = Field(default=175, ge=80, le=450)
+    """Words per minute at speed 1. The library speaks 80 at least, so at 175 a speed below 0.46 sounds like 0.46."""
+    end_pauses: bool = True
+    """Whether a clause ends with the pause of its punctuation: 150 ms after a comma, 300 after a full stop."""
+
+
+class Engine:
+    """Several requests at once are fine: the library, whose state is global, serves them in turn in one thread."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._library: EspeakLibrary | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="espeak")
+        try:
+            self._default = voice_named(VOICES, config.voice)
+        except InvalidRequest as error:
+            raise ConfigError(f"tts engine 'espeak': {error}") from error
+        self._voices = (self._default, *(voice for voice in VOICES if voice is not self._default))
+
+    async def start(self) -> None:
+        """Open the library and say a word, so that the first request finds it warm."""
+        loop = asyncio.get_running_loop()
+        library = await loop.run_in_executor(self._thread, espeak_library)
+        if library.rate_hz != RATE_HZ:
+            raise ConfigError(f"espeak-ng speaks at {library.rate_hz} Hz instead of {RATE_HZ}")
+        await loop.run_in_executor(self._thread, library.speak, "hello", self._default.id, 175, False, lambda _: True)
+        self._library = library
+
+    @property
+    def rate_hz(self) -> int:
+        return RATE_HZ
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        return self._voices
+
+    async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
+        """Stream one clause in blocks of 60 ms; times may come in a block of their own, without sound.
+
+        A voice that is asked for in another language keeps its character. Raises InvalidRequest.
+        """
+        voice = self._espeak_voice(request)
+        rate_wpm = round(self._config.rate_wpm * request.speed)
+        text = _UNSAYABLE.sub(" ", request.text)
+        clause = _Clause()
+        for start, end in pieces(text, PIECE_CHARS):
+            piece = text[start:end]
+            clause.begin_piece(piece, start)
+            pause = _ENDS_PHRASE.search(piece) is not None and (self._config.end_pauses or end < len(text))
+            async with aclosing(self._speak(piece, voice, rate_wpm, pause)) as chunks:
+                async for chunk in chunks:
+                    if (block := clause.add(chunk)) is not None:
+                        yield block
+            if (block := clause.end_piece()) is not None:
+                yield block
+
+    async def close(self) -> None:
+        """End the thread. The library stays: other engines of the process may use it."""
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+
+    def _espeak_voice(self, request: SpeechRequest) -> str:
+        """The library's name of the voice to use."""
+        voice = voice_named(self._voices, request.voice)
+        if request.language is None or primary_subtag(request.language) == voice.language:
+            return voice.id
+        base = base_for_language(request.language)
+        if base is None:
+            return voice_for_language(self._voices, request.language).id
+        variant = voice.id.partition("+")[2]
+        return f"{base}+{variant}" if variant else base
+
+    async def _speak(self, text: str, voice: str, rate_wpm: int, pause: bool) -> AsyncGenerator[SpokenChunk, None]:
+        """Chunks from the library's thread. Closing it stops the library at its next chunk, 0.1 ms of work away."""
+        if self._library is None:
+            raise RuntimeError("the engine is not started")
+        loop = asyncio.get_running_loop()
+        # Bounded by the length of a piece.
+        arrived: asyncio.Queue[SpokenChunk | None] = asyncio.Queue()
+        stopped = threading.Event()
+
+        def on_chunk(chunk: SpokenChunk) -> bool:
+            if stopped.is_set():
+                return False
+            loop.call_soon_threadsafe(arrived.put_nowait, chunk)
+            return True
+
+        job = loop.run_in_executor(self._thread, self._library.speak, text, voice, rate_wpm, pause, on_chunk)
+        job.add_done_callback(lambda _: arrived.put_nowait(None))
+        try:
+            while (chunk := await arrived.get()) is not None:
+                yield chunk
+            await job
+        finally:
+            stopped.set()
+            job.cancel()
+
+
+class _Clause:
+    """Joins the pieces of one request: places in its whole text, samples since the first one that can be heard."""
+
+    def __init__(self) -> None:
+        self._heard = False
+        self._cut = 0
+        """Samples of silence left out at the beginning."""
+        self._spoken = 0
+        """Samples that the library has given, with those."""
+        self._words: list[WordTime] = []
+        self._phonemes: list[PhonemeTime] = []
+
+    def begin_piece(self, text: str, text_start: int) -> None:
+        self._times = ClauseTimes(text)
+        self._text_start = text_start
+        self._piece_start = self._spoken
+
+    def add(self, chunk: SpokenChunk) -> SpeechBlock | None:
+        """The chunk as a block, if there is anything in it to be heard or told."""
+        for mark in chunk.marks:
+            if isinstance(mark, WordMark):
+                self._words += self._times.word(mark.position, mark.sample)
+            else:
+                self._phonemes += self._times.phoneme(mark.symbol, mark.sample)
+        self._spoken += samples_of(chunk.pcm)
+        return self._block(self._from_onset(chunk.pcm))
+
+    def end_piece(self) -> SpeechBlock | None:
+        """What is known only now: the last word's end."""
+        words, phonemes = self._times.finish(self._spoken - self._piece_start)
+        self._words += words
+        self._phonemes += phonemes
+        return self._block(b"")
+
+    def _block(self, pcm: bytes) -> SpeechBlock | None:
+        if not self._heard or not (pcm or self._words or self._phonemes):
+            return None
+        words = tuple(
+            WordTime(
+                self._moved(word.start_sample),
+                self._moved(word.end_sample),
+                word.text_start + self._text_start,
+                word.text_end + self._text_start,
+            )
+            for word in self._words
+        )
+        phonemes = tuple(
+            PhonemeTime(phoneme.symbol, self._moved(phoneme.start_sample), self._moved(phoneme.end_sample))
+            for phoneme in self._phonemes
+        )
+        self._words, self._phonemes = [], []
+        return SpeechBlock(pcm, words, phonemes)
+
+    def _moved(self, sample: int) -> int:
+        return max(0, self._piece_start + sample - self._cut)
+
+    def _from_onset(self, pcm: bytes) -> bytes:
+        """The chunk without the silence before the first sound of the clause."""
+        if self._heard or not pcm:
+            return pcm
+        samples = np.frombuffer(pcm, dtype="<i2").astype(np.int32)
+        loud = np.flatnonzero(np.abs(samples) > ONSET_LEVEL)
+        if not loud.size:
+            self._cut += samples.size
+            return b""
+        self._heard = True
+        silent = max(0, int(loud[0]) - ms_to_samples(ONSET_MARGIN_MS, RATE_HZ))
+        self._cut += silent
+        return pcm[BYTES_PER_SAMPLE * silent :]

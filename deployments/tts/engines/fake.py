@@ -1,0 +1,117 @@
+"""A synthesiser for tests and benchmarks: one tone per word, at once or as slowly as its configuration says.
+
+It waits on the event loop's clock only, so it runs on a virtual one, and costs next to no CPU: tones are made once.
+"""
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Iterator
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, ms_to_samples
+from deployments.media.timing import PhonemeTime, WordTime
+from deployments.tts.clause_times import word_places
+from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice
+from deployments.tts.voices import OPENAI_VOICES, voice_for_language, voice_named
+
+TONES_HZ = (220, 262, 330, 392, 440, 523, 660, 784)
+"""Words sound in turn with these, so that neighbours differ."""
+VOICES = (Voice("tone", "en", "One tone per word", OPENAI_VOICES),)
+
+
+class Config(BaseModel):
+    """How fast it is and what goes wrong."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate_hz: int = Field(default=VOICE_RATE_HZ, ge=8_000, le=48_000)
+    word_ms: float = Field(default=200, gt=0)
+    """How long a word sounds at speed 1."""
+    block_ms: float = Field(default=100, ge=1)
+    first_block_delay_ms: float = Field(default=0, ge=0)
+    """Wait before the first block of a clause."""
+    block_delay_ms: float = Field(default=0, ge=0)
+    """Wait before each later block."""
+    fail_at_block: int | None = Field(default=None, ge=0)
+    """Raise RuntimeError instead of yielding this block, counted from 0."""
+    hang_at_block: int | None = Field(default=None, ge=0)
+    """Wait for ever instead of yielding this block."""
+
+
+class Engine:
+    """Speaks in tones. Word times are exact and known with the block in which the word starts."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.active = 0
+        """Clauses being spoken now: a test sees here that one was stopped."""
+
+    async def start(self) -> None:
+        pass
+
+    @property
+    def rate_hz(self) -> int:
+        return self._config.rate_hz
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        return VOICES
+
+    async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
+        """Stream one clause: a tone for each word."""
+        voice_named(VOICES, request.voice)
+        if request.language is not None:
+            voice_for_language(VOICES, request.language)
+        self.active += 1
+        try:
+            for index, block in enumerate(self._blocks(request)):
+                await self._before(index)
+                yield block
+        finally:
+            self.active -= 1
+
+    async def close(self) -> None:
+        pass
+
+    async def _before(self, index: int) -> None:
+        if index == self._config.fail_at_block:
+            raise RuntimeError("the fake synthesiser was told to fail")
+        if index == self._config.hang_at_block:
+            await asyncio.Event().wait()
+        await asyncio.sleep((self._config.block_delay_ms if index else self._config.first_block_delay_ms) / 1000)
+
+    def _blocks(self, request: SpeechRequest) -> Iterator[SpeechBlock]:
+        places = word_places(request.text)
+        word_samples = max(1, ms_to_samples(self._config.word_ms / request.speed, self.rate_hz))
+        block_samples = ms_to_samples(self._config.block_ms, self.rate_hz)
+        words = [
+            WordTime(index * word_samples, (index + 1) * word_samples, start, end)
+            for index, (start, end) in enumerate(places)
+        ]
+        total = len(words) * word_samples
+        for start in range(0, total, block_samples):
+            end = min(start + block_samples, total)
+            begun = tuple(word for word in words[start // word_samples :] if start <= word.start_sample < end)
+            phonemes = tuple(PhonemeTime("a", word.start_sample, word.end_sample) for word in begun)
+            yield SpeechBlock(self._sound(start, end, word_samples), begun, phonemes)
+
+    def _sound(self, start: int, end: int, word_samples: int) -> bytes:
+        """The samples from `start` to `end` of words that each last `word_samples`."""
+        parts = []
+        while start < end:
+            index, offset = divmod(start, word_samples)
+            stop = min(end - index * word_samples, word_samples)
+            tone = _tone(TONES_HZ[index % len(TONES_HZ)], word_samples, self.rate_hz)
+            parts.append(tone[BYTES_PER_SAMPLE * offset : BYTES_PER_SAMPLE * stop])
+            start += stop - offset
+        return b"".join(parts)
+
+
+@functools.lru_cache(maxsize=64)
+def _tone(tone_hz: int, samples: int, rate_hz: int) -> bytes:
+    """A tone at -12 dB of full scale."""
+    seconds = np.arange(samples) / rate_hz
+    tone: bytes = np.rint(8_192 * np.sin(2 * np.pi * tone_hz * seconds)).astype("<i2").tobytes()
+    return tone
