@@ -83,7 +83,7 @@ class Engine:
         return self._voices
 
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
-        """Stream one clause in blocks of 60 ms; times may come in a block of their own, without sound.
+        """Stream one clause in blocks of 250 ms; times may come in a block of their own, without sound.
 
         A voice that is asked for in another language keeps its character. Raises InvalidRequest.
         """
@@ -118,7 +118,7 @@ class Engine:
         return f"{base}+{variant}" if variant else base
 
     async def _speak(self, text: str, voice: str, rate_wpm: int, pause: bool) -> AsyncGenerator[SpokenChunk, None]:
-        """Chunks from the library's thread. Closing it stops the library at its next chunk, 0.1 ms of work away."""
+        """Chunks from the library's thread. Closing it stops the library at its next chunk, 0.4 ms of work away."""
         if self._library is None:
             raise RuntimeError("the engine is not started")
         loop = asyncio.get_running_loop()
