@@ -45,7 +45,7 @@ def to_float(pcm: bytes) -> npt.NDArray[np.float32]:
 
 def from_float(samples: npt.NDArray[np.floating]) -> bytes:
     """Float samples, clipped to [-1, 1], as PCM. Shape: (samples,)."""
-    return (np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+    return bytes((np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes())
 
 
 def level_db(pcm: bytes) -> float:

@@ -1,0 +1,40 @@
+"""What every conversation starts with. All of it can change while the server runs (`user_config` of the Gateway)."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from configs.vad import EndpointingConfig, VadConfig
+
+INSTRUCTIONS = (
+    "You are Parley, a friendly assistant that people talk to. You answer by voice, so keep it short and easy to say."
+)
+
+
+class SessionConfig(BaseModel):
+    """Defaults and limits of a session."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instructions: str = Field(default=INSTRUCTIONS, max_length=50_000)
+    """Used where the client sets none."""
+    voice: str = Field(default="", max_length=64)
+    """Empty takes the speech engine's default."""
+    language: str | None = Field(default=None, max_length=16)
+    """ISO 639-1 code of what people speak; None lets the engines decide."""
+    vad: VadConfig = VadConfig()
+    endpointing: EndpointingConfig = EndpointingConfig()
+
+    lead_ms: float = Field(default=240, ge=40, le=2000)
+    """How far ahead of real time sound is sent: the client's cushion against a jittery network."""
+    block_ms: float = Field(default=60, ge=20, le=250)
+    """Length of one piece of sound on the wire."""
+
+    max_unanswered_s: float = Field(default=60, gt=0, le=100)
+    """Sound that may wait for an answer. A longer utterance is cut there and answered."""
+    max_items: int = Field(default=1000, ge=10, le=100_000)
+    """Items of one conversation that are held; beyond, the oldest leave the model's view (the store keeps them)."""
+    max_text_chars: int = Field(default=50_000, ge=1)
+    """Text of one item."""
+    idle_s: float = Field(default=600, gt=0)
+    """A session that neither hears, says nor is told anything for this long is closed."""
+    max_side_responses: int = Field(default=4, ge=0, le=64)
+    """Responses outside the conversation (`conversation: none`) that may run at once."""

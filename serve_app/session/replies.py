@@ -1,0 +1,206 @@
+"""The replies of a session: at most one in the conversation, one that waits for it, a few outside of it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from configs.session import SessionConfig
+from deployments.llm.client import LlmClient
+from deployments.llm.contract import LlmRequest, Tool
+from deployments.runtime.errors import TooLarge
+from deployments.tts.client import TtsClient
+from serve_app.session import events as ev
+from serve_app.session.commands import ResponseOptions
+from serve_app.session.history import messages
+from serve_app.session.item_desk import ItemDesk
+from serve_app.session.items import Item
+from serve_app.session.metrics import SessionMetrics
+from serve_app.session.response import Conversation, ResponseWriter
+from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings
+from serve_app.session.turn import Turn, TurnHooks
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A reply that is to be made."""
+
+    options: ResponseOptions = field(default_factory=ResponseOptions)
+    words: "asyncio.Task[bool] | None" = None
+    """The user's final words, where they are what is answered."""
+    silence_ms: float | None = None
+    """From the last speech sample to the endpoint decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages that make a reply."""
+
+    llm: LlmClient
+    tts: TtsClient
+
+
+class Replies:
+    """Starts and stops turns. What decides when is the session's state machine."""
+
+    def __init__(
+        self,
+        session_id: str,
+        conversation: Conversation,
+        desk: ItemDesk,
+        stages: Stages,
+        config: SessionConfig,
+        metrics: SessionMetrics,
+        tasks: asyncio.TaskGroup,
+        *,
+        on_output: Callable[[], None],
+        on_done: Callable[[], None],
+    ) -> None:
+        self.active: Turn | None = None
+        self.queued: Plan | None = None
+        self._session_id = session_id
+        self._conversation = conversation
+        self._desk = desk
+        self._stages = stages
+        self._config = config
+        self._metrics = metrics
+        self._tasks = tasks
+        self._on_output = on_output
+        self._on_done = on_done
+        self._aside: dict[str, Turn] = {}
+
+    @property
+    def being_played(self) -> bool:
+        """The active reply is complete and only being spoken: another may be asked for, to follow it."""
+        return self.active is not None and self.active.generated and self.queued is None
+
+    def start(self, plan: Plan, settings: SessionSettings) -> None:
+        """Make the conversation's reply."""
+        self.queued = None
+        self.active = self._turn(plan, settings, self._ended)
+        self.active.start(self._tasks)
+
+    def start_aside(self, plan: Plan, settings: SessionSettings) -> None:
+        """Make a reply outside the conversation, beside whatever goes on. Raises TooLarge over the bound."""
+        if len(self._aside) >= self._config.max_side_responses:
+            raise TooLarge(
+                f"{self._config.max_side_responses} responses outside the conversation run already: wait for one",
+                "too_many_responses",
+            )
+        turn = self._turn(plan, settings, self._aside_ended)
+        self._aside[turn.writer.id] = turn
+        turn.start(self._tasks)
+
+    def stop(self, reason: str) -> None:
+        """Cut the conversation's reply off; it keeps what was heard."""
+        turn, self.active = self.active, None
+        if turn is not None:
+            turn.stop(reason)
+            self._count(turn)
+
+    def stop_aside(self, response_id: str) -> bool:
+        """Cut off a reply outside the conversation; False if there is none of that id."""
+        turn = self._aside.pop(response_id, None)
+        if turn is None:
+            return False
+        turn.stop("client_cancelled")
+        self._count(turn)
+        return True
+
+    def stop_all(self, reason: str) -> None:
+        """The session ends."""
+        self.queued = None
+        self.stop(reason)
+        for response_id in list(self._aside):
+            self.stop_aside(response_id)
+
+    def _turn(self, plan: Plan, settings: SessionSettings, on_done: Callable[[Turn], None]) -> Turn:
+        writer = ResponseWriter(self._conversation, settings, plan.options)
+        hooks = TurnHooks(
+            words=plan.words,
+            request=lambda: self._request(plan.options, settings, writer.speaks),
+            on_output=lambda turn: self._started(turn, plan),
+            on_done=on_done,
+            on_heard=self._conversation.recorder.heard,
+        )
+        return Turn(
+            writer,
+            self._stages.llm,
+            self._stages.tts,
+            hooks,
+            self._config,
+            language=language_of(settings, self._config),
+            speed=settings.audio.output.speed,
+        )
+
+    def _request(self, options: ResponseOptions, settings: SessionSettings, speaks: bool) -> LlmRequest:
+        tools = settings.tools if options.tools is None else options.tools
+        choice = options.tool_choice or settings.tool_choice
+        limit = options.max_output_tokens or settings.max_output_tokens
+        instructions = settings.instructions if options.instructions is None else options.instructions
+        return LlmRequest(
+            messages=messages(self._input(options), instructions),
+            tools=tuple(_tool(tool) for tool in tools),
+            tool_choice=choice.name if isinstance(choice, NamedTool) else choice,
+            max_output_tokens=None if limit == "inf" else limit,
+            language=language_of(settings, self._config),
+            cut="clause" if speaks else "word",
+            session_id=self._session_id,
+        )
+
+    def _input(self, options: ResponseOptions) -> Sequence[Item]:
+        history = self._conversation.history
+        if options.input is None:
+            return history.items
+        return [history.get(item) if isinstance(item, str) else item for item in options.input]
+
+    def _started(self, turn: Turn, plan: Plan) -> None:
+        times = turn.times
+        started_s, token_s = times.started_s, times.first_token_s
+        assert token_s is not None
+        words_s, audio_s = times.words_final_s, times.first_audio_s
+        output_ms = 1000 * ((audio_s or token_s) - started_s)
+        self._metrics.first_output(output_ms, None if plan.silence_ms is None else plan.silence_ms + output_ms)
+        timeline = ev.TurnTimeline(
+            turn.writer.id,
+            plan.silence_ms,
+            None if words_s is None else round(1000 * (words_s - started_s), 1),
+            round(1000 * (token_s - started_s), 1),
+            None if audio_s is None else round(1000 * (audio_s - started_s), 1),
+        )
+        self._conversation.emit(timeline)
+        if turn is self.active:
+            self._on_output()
+
+    def _ended(self, turn: Turn) -> None:
+        if turn is self.active:
+            self.active = None
+            self._count(turn)
+            self._on_done()
+
+    def _aside_ended(self, turn: Turn) -> None:
+        if self._aside.pop(turn.writer.id, None) is not None:
+            self._count(turn)
+
+    def _count(self, turn: Turn) -> None:
+        writer = turn.writer
+        if not writer.begun:
+            return
+        if writer.message is not None and writer.speaks:
+            self._desk.remember(writer.message.id, turn)
+        self._metrics.response_ended(writer.status, turn.spoken_ms, 1000 * turn.worst_gap_s)
+        self._conversation.recorder.usage(
+            writer.id,
+            input_tokens=turn.usage.input_tokens,
+            output_tokens=turn.usage.output_tokens,
+            output_audio_ms=turn.spoken_ms,
+        )
+
+
+def language_of(settings: SessionSettings, config: SessionConfig) -> str | None:
+    """The language that the client set for what it says, else the server's."""
+    transcription = settings.audio.input.transcription
+    return (transcription.language if transcription else None) or config.language
+
+
+def _tool(tool: FunctionTool) -> Tool:
+    return Tool(tool.name, tool.description, tool.parameters)

@@ -1,0 +1,271 @@
+"""One reply: Llm → clauses → Tts → playout, made and cancelled as one.
+
+thinking   waits for the user's final words, then for the first output
+sending    text or sound goes out
+played     all is sent; the client plays the rest
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from configs.session import SessionConfig
+from deployments.llm.client import LlmClient
+from deployments.llm.contract import Finished, LlmRequest, TextPiece, ToolCall, Usage
+from deployments.media.audio import VOICE_RATE_HZ, samples_of, samples_to_ms
+from deployments.runtime import clock
+from deployments.runtime.errors import ParleyError, StageError
+from deployments.tts.client import TtsClient
+from deployments.tts.contract import SpeechRequest
+from serve_app.session.ledger import Ledger
+from serve_app.session.playout import Playout
+from serve_app.session.response import ResponseWriter
+
+log = logging.getLogger(__name__)
+
+_CLAUSES_AHEAD = 4
+"""Clauses that wait to be spoken. The model's stream has no back-pressure of its own; its text is small."""
+_HEARD_EVERY_SAMPLES = VOICE_RATE_HZ // 2
+"""The store learns how much was heard every 500 ms of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnHooks:
+    """What a turn tells its session. Called from the turn's own task."""
+
+    words: "asyncio.Task[bool] | None"
+    """The user's final words; False: nothing was said. None: the reply answers what is there already."""
+    request: Callable[[], LlmRequest]
+    """The model's request, made when the words are final."""
+    on_output: Callable[["Turn"], None]
+    """The first output goes out."""
+    on_done: Callable[["Turn"], None]
+    """It is over by itself: played, failed, or nothing to say. Not called after `stop`."""
+    on_heard: Callable[[str, int, str], None]
+    """Item, milliseconds and text heard so far, for the record."""
+
+
+@dataclass(slots=True)
+class TurnTimes:
+    """Seconds on the loop's clock."""
+
+    started_s: float
+    words_final_s: float | None = None
+    first_token_s: float | None = None
+    first_audio_s: float | None = None
+
+
+class Turn:
+    """Run by one task of the session; `stop`, `hold` and `release` come from outside and take effect at once."""
+
+    def __init__(
+        self,
+        writer: ResponseWriter,
+        llm: LlmClient,
+        tts: TtsClient,
+        hooks: TurnHooks,
+        config: SessionConfig,
+        *,
+        language: str | None = None,
+        speed: float = 1.0,
+    ) -> None:
+        self.writer = writer
+        self.times = TurnTimes(clock.now_s())
+        self.generated = False
+        """The model has said everything; what remains is speaking and playing it."""
+        self.stopped = False
+        self.usage = Usage()
+        self._llm = llm
+        self._tts = tts
+        self._hooks = hooks
+        self._language = language
+        self._speed = speed
+        self._ledger = Ledger()
+        self._playout = Playout(self._send_sound, lead_ms=config.lead_ms, block_ms=config.block_ms)
+        self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
+        self._finish_reason = "stop"
+        self._heard_recorded = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin to run, owned by `tasks`."""
+        self._task = tasks.create_task(self._run(), name=self.writer.id)
+
+    @property
+    def spoken_ms(self) -> int:
+        """How much sound went out."""
+        return round(samples_to_ms(self._playout.sent_samples, VOICE_RATE_HZ))
+
+    @property
+    def worst_gap_s(self) -> float:
+        """The longest time for which the client had nothing to play in the middle of the reply."""
+        return self._playout.worst_gap_s
+
+    def hold(self) -> None:
+        """Send no more sound for now."""
+        self._playout.hold()
+
+    def release(self) -> None:
+        """Send on from the very sample."""
+        self._playout.release()
+
+    def stop(self, reason: str) -> None:
+        """Over now: nothing more goes out, the item keeps what was heard, the stages are told to stop."""
+        if self.stopped:
+            return
+        self.stopped = True
+        heard_samples = self._playout.stop(clock.now_s())
+        if self.writer.speaks:
+            heard_ms = round(samples_to_ms(heard_samples, VOICE_RATE_HZ))
+            self.writer.cut_off(self._ledger.heard(heard_samples), heard_ms)
+        elif not self.writer.finished and self.writer.message is not None:
+            self.writer.cut_off(self.writer.message.text, 0)
+        self._finish("cancelled", {"type": "cancelled", "reason": reason})
+        if self._task is not None:
+            self._task.cancel()
+
+    def heard_text(self, heard_ms: int) -> str:
+        """What a client that played `heard_ms` of the reply has heard."""
+        return self._ledger.heard(heard_ms * VOICE_RATE_HZ // 1000)
+
+    async def _run(self) -> None:
+        try:
+            if await self._words_are_final():
+                await self._reply()
+        except* ParleyError as group:
+            self._fail(_first(group))
+        except* Exception as group:
+            # A bug of ours must not take the conversation with it; the log has it whole.
+            log.error("a turn broke", exc_info=group, extra={"turn_id": self.writer.id})
+            self._fail(StageError("internal error"))
+        if not self.stopped:
+            self._hooks.on_done(self)
+
+    async def _words_are_final(self) -> bool:
+        if self._hooks.words is None:
+            return True
+        said_something = await asyncio.shield(self._hooks.words)
+        self.times.words_final_s = clock.now_s()
+        return said_something
+
+    async def _reply(self) -> None:
+        self.writer.begin()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._generate())
+            if self.writer.speaks:
+                tasks.create_task(self._speak())
+                tasks.create_task(self._playout.run())
+        self.writer.close_message()
+        if self._finish_reason == "length":
+            self._finish("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+        else:
+            self._finish("completed")
+        await self._playout.played()
+        self._record_heard(self._playout.sent_samples)
+
+    async def _generate(self) -> None:
+        async with aclosing(self._llm.reply(self._hooks.request())) as items:
+            async for item in items:
+                if self.times.first_token_s is None and not isinstance(item, Finished):
+                    self.times.first_token_s = clock.now_s()
+                if isinstance(item, TextPiece):
+                    await self._say(item.text)
+                elif isinstance(item, ToolCall):
+                    self.writer.call(item)
+                else:
+                    self._finish_reason, self.usage = item.reason, item.usage
+        self.generated = True
+        await self._clauses.put(None)
+
+    async def _say(self, text: str) -> None:
+        if self.writer.speaks:
+            await self._clauses.put(text)
+        else:
+            self._first_output()
+            self.writer.text(text)
+
+    async def _speak(self) -> None:
+        while (clause := await self._clauses.get()) is not None:
+            self._ledger.begin_clause(clause, self._playout.put_samples)
+            await self._speak_clause(clause)
+            self._ledger.end_clause(self._playout.put_samples)
+        self._playout.finish()
+
+    async def _speak_clause(self, clause: str) -> None:
+        """Fetch a clause's sound. After a replica died in the middle of it, the rest comes from another."""
+        request = SpeechRequest(clause, self.writer.voice, self._language, self._speed)
+        got_samples = 0
+        for attempt in (1, 2):
+            skip_samples = got_samples
+            try:
+                async with aclosing(self._tts.speak(request)) as blocks:
+                    async for block in blocks:
+                        if attempt == 1:
+                            self._ledger.add_words(block.words)
+                        pcm = block.pcm[2 * skip_samples :]
+                        skip_samples = max(0, skip_samples - samples_of(block.pcm))
+                        got_samples += samples_of(pcm)
+                        await self._playout.put(pcm)
+                return
+            except StageError as error:
+                if attempt == 2 or not error.retryable:
+                    raise
+                log.warning("speech broke off, asking again: %s", error, extra={"turn_id": self.writer.id})
+
+    def _send_sound(self, pcm: bytes, end_sample: int) -> None:
+        if self.times.first_audio_s is None:
+            self.times.first_audio_s = clock.now_s()
+        self._first_output()
+        self.writer.audio(pcm, self._ledger.due(end_sample))
+        heard = self._playout.heard_samples(clock.now_s())
+        if heard - self._heard_recorded >= _HEARD_EVERY_SAMPLES:
+            self._record_heard(heard)
+
+    def _first_output(self) -> None:
+        if self.writer.message is None:
+            self._hooks.on_output(self)
+
+    def _record_heard(self, heard_samples: int) -> None:
+        self._heard_recorded = heard_samples
+        if self.writer.message is not None and self.writer.speaks and heard_samples:
+            heard_ms = round(samples_to_ms(heard_samples, VOICE_RATE_HZ))
+            self._hooks.on_heard(self.writer.message.id, heard_ms, self._ledger.heard(heard_samples))
+
+    def _fail(self, error: ParleyError) -> None:
+        if self.stopped:
+            return
+        heard = self._playout.sent_samples
+        self._playout.stop(clock.now_s())
+        if self.writer.message is not None:
+            text = self._ledger.heard(heard) if self.writer.speaks else self.writer.message.text
+            self.writer.cut_off(text, round(samples_to_ms(heard, VOICE_RATE_HZ)))
+        details = {"type": error.realtime_type, "code": error.code, "message": error.message}
+        self._finish("failed", {"type": "failed", "error": details})
+
+    def _finish(self, status: Any, details: dict[str, Any] | None = None) -> None:
+        audio_tokens = round(samples_to_ms(self._playout.sent_samples, VOICE_RATE_HZ) / 50)
+        self.writer.finish(status, details, _wire_usage(self.usage, audio_tokens))
+
+
+def _first(group: BaseExceptionGroup[Any]) -> ParleyError:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _wire_usage(usage: Usage, output_audio_tokens: int) -> dict[str, Any]:
+    """OpenAI's shape. Text in the engine's own tokens; output sound as one token per 50 ms, as OpenAI counts it."""
+    return {
+        "total_tokens": usage.input_tokens + usage.output_tokens + output_audio_tokens,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens + output_audio_tokens,
+        "input_token_details": {
+            "text_tokens": usage.input_tokens,
+            "audio_tokens": 0,
+            "image_tokens": 0,
+            "cached_tokens": usage.cached_tokens,
+        },
+        "output_token_details": {"text_tokens": usage.output_tokens, "audio_tokens": output_audio_tokens},
+    }

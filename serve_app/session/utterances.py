@@ -1,0 +1,68 @@
+"""From recognised speech to user items: commits what was said at once, and fills in the words when they are final."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from deployments.asr.contract import Transcript
+from deployments.media.audio import SPEECH_RATE_HZ, samples_to_ms
+from deployments.runtime.errors import ParleyError
+from serve_app.session import events as ev
+from serve_app.session.hearing import Hearing
+from serve_app.session.items import Item, Part
+from serve_app.session.response import Conversation
+
+
+class Utterances:
+    """Adds the user's spoken items to a conversation. Tasks belong to the session's group."""
+
+    def __init__(self, conversation: Conversation, tasks: asyncio.TaskGroup) -> None:
+        self._conversation = conversation
+        self._tasks = tasks
+
+    def commit(self, item_id: str, hearing: Hearing | None, *, transcribed: bool) -> asyncio.Task[bool]:
+        """Make an utterance an item of the conversation; the task says whether it holds words.
+
+        `hearing` is None for an empty one (the user kept silent). `transcribed`: the client wants the words as events.
+        """
+        previous = self._conversation.history.last_id
+        self._conversation.emit(ev.BufferCommitted(item_id, previous))
+        text = None if hearing else ""
+        item = Item(item_id, "message", "completed", "user", (Part("input_audio", text),))
+        before = self._conversation.add(item)
+        self._conversation.emit(ev.ItemDone(item, before))
+        return self._tasks.create_task(self._fill_in(item, hearing, transcribed), name=f"words of {item_id}")
+
+    async def transcribe(self, hearing: Hearing, pcm: bytes) -> Transcript:
+        """The words of a complete recording. Raises what recognition raises, and TooLarge."""
+        hearing.feed(pcm)
+        task = self._tasks.create_task(hearing.run())
+        try:
+            return await hearing.final()
+        finally:
+            task.cancel()
+
+    async def _fill_in(self, item: Item, hearing: Hearing | None, transcribed: bool) -> bool:
+        if hearing is None:
+            return False
+        try:
+            transcript = await hearing.final()
+        except ParleyError as error:
+            self._fail(item, error, transcribed)
+            return False
+        item = replace(item, content=(Part("input_audio", transcript.text),))
+        self._conversation.history.replace(item)
+        self._conversation.recorder.item_put(item.wire())
+        if transcribed:
+            seconds = samples_to_ms(hearing.fed_samples, SPEECH_RATE_HZ) / 1000
+            if transcript.text:
+                self._conversation.emit(ev.TranscriptionDelta(item.id, transcript.text))
+            usage: dict[str, Any] = {"type": "duration", "seconds": round(seconds, 3)}
+            self._conversation.emit(ev.TranscriptionCompleted(item.id, transcript.text, usage))
+        return bool(transcript.text.strip())
+
+    def _fail(self, item: Item, error: ParleyError, transcribed: bool) -> None:
+        details = {"type": error.realtime_type, "code": error.code, "message": error.message, "param": error.param}
+        if transcribed:
+            self._conversation.emit(ev.TranscriptionFailed(item.id, details))
+        self._conversation.emit(ev.ErrorEvent({**details, "event_id": None}))

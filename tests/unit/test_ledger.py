@@ -1,0 +1,82 @@
+"""Which text goes out with the sound, and which was heard."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.media.timing import WordTime
+from serve_app.session.ledger import Ledger
+
+
+def ledger_of(*clauses: tuple[str, list[tuple[int, int]]], with_words: bool = True) -> Ledger:
+    """Clauses back to back, each with the (start, end) samples of its space-separated words."""
+    ledger = Ledger()
+    at = 0
+    for text, times in clauses:
+        ledger.begin_clause(text, at)
+        place = 0
+        words = []
+        for word, (start, end) in zip(text.split(), times, strict=True):
+            begin = text.index(word, place)
+            letters = word.rstrip(".,!? ")
+            place = begin + len(letters)
+            words.append(WordTime(start, end, begin, place))
+        if with_words:
+            ledger.add_words(tuple(words))
+        at += times[-1][1]
+        ledger.end_clause(at)
+    return ledger
+
+
+HELLO = ("Hello there, friend. ", [(0, 1000), (1000, 2000), (2000, 4000)])
+BYE = ("Good bye.", [(0, 1000), (1000, 2000)])
+
+
+def test_words_go_out_when_their_sound_begins() -> None:
+    ledger = ledger_of(HELLO, BYE)
+    assert ledger.due(500) == "Hello "
+    assert ledger.due(900) == ""
+    assert ledger.due(2500) == "there, friend. "
+    assert ledger.due(4500) == "Good "
+    assert ledger.due(6000) == "bye."
+
+
+def test_a_word_was_heard_when_half_of_it_was() -> None:
+    ledger = ledger_of(HELLO, BYE)
+    assert ledger.heard(0) == ""
+    assert ledger.heard(499) == ""
+    assert ledger.heard(500) == "Hello"
+    assert ledger.heard(1500) == "Hello there,"
+    assert ledger.heard(4499) == "Hello there, friend."
+    assert ledger.heard(6000) == "Hello there, friend. Good bye."
+
+
+def test_without_word_times_letters_share_the_sound() -> None:
+    ledger = Ledger()
+    ledger.begin_clause("aa bb cccc", 0)
+    assert ledger.due(1) == "aa bb cccc"
+    ledger.end_clause(8000)
+    assert ledger.heard(999) == ""
+    assert ledger.heard(1000) == "aa"
+    assert ledger.heard(5999) == "aa bb"
+    assert ledger.heard(6000) == "aa bb cccc"
+
+
+def test_before_its_length_is_known_a_clause_counts_by_a_usual_pace() -> None:
+    ledger = Ledger()
+    ledger.begin_clause("one two three", 0)
+    assert ledger.heard(24_000 * 65 * 3 // 1000) == "one"
+
+
+@given(st.lists(st.integers(0, 7000), min_size=1, max_size=20))
+def test_what_goes_out_is_the_text_once_and_in_order(steps: list[int]) -> None:
+    ledger = ledger_of(HELLO, BYE)
+    said = "".join(ledger.due(sent) for sent in [*sorted(steps), 6000])
+    assert said == ledger.text
+
+
+@given(st.integers(0, 7000), st.integers(0, 7000))
+def test_hearing_more_never_takes_words_away(a: int, b: int) -> None:
+    ledger = ledger_of(HELLO, BYE)
+    less, more = ledger.heard(min(a, b)), ledger.heard(max(a, b))
+    assert more.startswith(less)
+    assert ledger.text.startswith(more)
