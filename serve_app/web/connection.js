@@ -1,0 +1,102 @@
+// The WebSocket, which comes back when it is lost.
+//
+// off → connecting → open → (lost) waiting → connecting → …
+// Only `session.created` makes it open: a full server accepts a socket and closes it at once.
+
+import { closeTrouble } from "./troubles.js";
+
+const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15000];
+const CONNECT_LIMIT_MS = 10000;
+const STALLED_BYTES = 640000; // 10 s of sound that does not go out: the way is dead, though nobody has said so
+
+export class Connection {
+  /**
+   * `onOpen(again)`: a session began; `again` if one was lost before. `onEvent(event)`: whatever the server says.
+   * `onState(state, trouble, wait_ms)`: it changed; `trouble` says why, `wait_ms` when it tries again.
+   */
+  constructor(url, { onOpen, onEvent, onState }) {
+    this.url = url;
+    this.on = { onOpen, onEvent, onState };
+    this.state = "off";
+    this.socket = null;
+    this.timer = null;
+    this.failures = 0;
+    this.lost = false;
+    window.addEventListener("online", () => this.state === "waiting" && this.connect());
+  }
+
+  /** Connect unless it is, or is about to. */
+  open() {
+    if (this.state === "off" || this.state === "waiting") this.connect();
+  }
+
+  /** End the session for good. */
+  close() {
+    this.leave();
+    this.lost = false;
+    this.failures = 0;
+    this.become("off");
+  }
+
+  /** Whether the event went out. */
+  send(event) {
+    if (this.state !== "open") return false;
+    if (this.socket.bufferedAmount > STALLED_BYTES) {
+      this.closed(1006, "");
+      return false;
+    }
+    this.socket.send(JSON.stringify(event));
+    return true;
+  }
+
+  connect() {
+    this.leave();
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
+    this.timer = setTimeout(() => this.closed(1006, ""), CONNECT_LIMIT_MS);
+    socket.onmessage = ({ data }) => this.heard(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => this.closed(code, reason);
+    this.become("connecting");
+  }
+
+  heard(event) {
+    if (event.type === "session.created") {
+      clearTimeout(this.timer);
+      this.failures = 0;
+      this.become("open");
+      this.on.onOpen(this.lost);
+      this.lost = false;
+    }
+    this.on.onEvent(event);
+  }
+
+  closed(code, reason) {
+    const wasOpen = this.state === "open";
+    const trouble = closeTrouble(code, reason, wasOpen || this.lost);
+    this.lost ||= wasOpen;
+    this.leave();
+    if (!trouble.retry) {
+      this.become("off", trouble);
+      return;
+    }
+    const step = BACKOFF_MS[Math.min(this.failures++, BACKOFF_MS.length - 1)];
+    // Spread out, so that the clients of a restarted server do not come back as one.
+    const wait_ms = step * (0.8 + 0.4 * Math.random());
+    this.timer = setTimeout(() => this.connect(), wait_ms);
+    this.become("waiting", trouble, wait_ms);
+  }
+
+  /** Let go of the socket without hearing from it again. */
+  leave() {
+    clearTimeout(this.timer);
+    if (!this.socket) return;
+    this.socket.onmessage = this.socket.onclose = null;
+    this.socket.close(1000);
+    this.socket = null;
+  }
+
+  become(state, trouble = null, wait_ms = 0) {
+    this.state = state;
+    this.on.onState(state, trouble, wait_ms);
+  }
+}

@@ -1,0 +1,192 @@
+// What the server's events mean for the loudspeaker, the captions and the timeline, and what to tell the server.
+// Events and their fields are OpenAI's Realtime API; `parley.*` are this server's own.
+
+import { RATE_HZ, decode, encode } from "./pcm.js";
+import { StreamClock } from "./stream-clock.js";
+
+const SETTINGS = {
+  type: "realtime",
+  output_modalities: ["audio"],
+  audio: { input: { transcription: {} } },
+};
+const REPLAYED_LINES = 40;
+// A reply may end between our asking to stop it and the server's reading that.
+const HARMLESS = new Set(["response_cancel_not_active", "invalid_truncate", "item_truncate_invalid"]);
+
+export class Conversation {
+  /** `onChange()`: what `activity` says may have changed. `onError(text)`: the server refused something or failed. */
+  constructor({ connection, speaker, captions, timeline, onChange, onError }) {
+    Object.assign(this, { connection, speaker, captions, timeline, onChange, onError });
+    this.reset();
+  }
+
+  /** Forget the session, not the captions. */
+  reset() {
+    this.clock = new StreamClock();
+    this.serverState = "idle";
+    this.reply = null; // {id} of the response in progress
+    this.stopped = null; // id of the response that was stopped here: what still comes of it is not played
+    this.received = new Map(); // samples of each item in play
+    this.responses = new Map(); // response id of each item in play
+    this.spokeUntil_ms = null; // when the user's last turn ended, here
+  }
+
+  /** The session is gone: with it what was half said on either side. */
+  end() {
+    this.captions.dropInterim();
+    this.silence();
+    this.reset();
+  }
+
+  /** In one word: listening, hearing, thinking, speaking, holding. */
+  get activity() {
+    if (this.serverState === "held") return "holding";
+    if (this.speaker.active) return "speaking";
+    return { user_speaking: "hearing", thinking: "thinking", speaking: "speaking" }[this.serverState] ?? "listening";
+  }
+
+  /** A session began; `again` if it takes the place of one that was lost. */
+  begin(again) {
+    this.reset();
+    this.connection.send({ type: "session.update", session: SETTINGS });
+    if (again) this.captions.said().slice(-REPLAYED_LINES).forEach(this.replay, this);
+  }
+
+  replay({ role, text }) {
+    const part = role === "user" ? "input_text" : "output_text";
+    this.connection.send({ type: "conversation.item.create", item: { type: "message", role, content: [{ type: part, text }] } });
+  }
+
+  /** A microphone frame that ended at that performance.now() time. Whether it was sent. */
+  hear(samples, ended_at_ms) {
+    const sent = this.connection.send({ type: "input_audio_buffer.append", audio: encode(samples) });
+    if (sent) this.clock.sent((samples.length / RATE_HZ) * 1000, ended_at_ms);
+    return sent;
+  }
+
+  /** Say something in writing. */
+  async type(id, text) {
+    await this.stop();
+    this.spokeUntil_ms = performance.now();
+    const content = [{ type: "input_text", text }];
+    this.connection.send({ type: "conversation.item.create", item: { id, type: "message", role: "user", content } });
+    this.connection.send({ type: "response.create" });
+  }
+
+  /** Stop the reply. */
+  async stop() {
+    if (this.reply) this.connection.send({ type: "response.cancel", response_id: this.reply.id });
+    await this.silence();
+  }
+
+  /** The microphone was turned off: what was half said is forgotten. */
+  stopListening() {
+    this.connection.send({ type: "input_audio_buffer.clear" });
+    this.captions.dropInterim();
+  }
+
+  /** Play nothing more of what has come, and tell the server how much was heard. */
+  async silence() {
+    this.stopped = this.reply?.id ?? this.stopped;
+    for (const { item, played } of await this.speaker.drop()) {
+      this.captions.cut(item);
+      this.forget(item);
+      const audio_end_ms = Math.floor((played * 1000) / RATE_HZ);
+      this.connection.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms });
+    }
+    this.onChange();
+  }
+
+  forget(item) {
+    this.received.delete(item);
+    this.responses.delete(item);
+  }
+
+  // What the loudspeaker says.
+
+  firstSound(item, at_ms) {
+    if (this.spokeUntil_ms !== null) this.timeline.heard(this.responses.get(item), at_ms - this.spokeUntil_ms);
+    this.onChange();
+  }
+
+  finished(item) {
+    this.captions.complete(item);
+    this.forget(item);
+    this.onChange();
+  }
+
+  // What the server says, by the type of its event; those that are not here change nothing on this page.
+
+  on(event) {
+    this.handlers[event.type]?.(event);
+    this.onChange();
+  }
+
+  handlers = {
+    "parley.state": ({ state }) => {
+      this.serverState = state;
+    },
+
+    "parley.transcript.interim": ({ item_id, text }) => this.captions.interim(item_id, text),
+
+    "parley.playback.held": () => this.speaker.hold(),
+
+    "parley.playback.resumed": () => {
+      this.speaker.resume();
+      this.captions.dropInterim();
+    },
+
+    "parley.turn.timeline": (event) => this.timeline.server(event),
+
+    "input_audio_buffer.speech_started": () => this.silence(),
+
+    "input_audio_buffer.speech_stopped": ({ audio_end_ms }) => {
+      this.spokeUntil_ms = this.clock.timeOf(audio_end_ms);
+    },
+
+    "input_audio_buffer.cleared": () => this.captions.dropInterim(),
+
+    "conversation.item.input_audio_transcription.completed": ({ item_id, transcript }) =>
+      this.captions.final(item_id, transcript),
+
+    "conversation.item.input_audio_transcription.failed": ({ item_id }) => this.captions.final(item_id, ""),
+
+    "conversation.item.truncated": ({ item_id }) =>
+      this.connection.send({ type: "conversation.item.retrieve", item_id }),
+
+    "conversation.item.retrieved": ({ item }) => {
+      if (item.role === "assistant") this.captions.correct(item.id, item.content[0]?.transcript);
+    },
+
+    "response.created": ({ response }) => {
+      this.reply = { id: response.id };
+    },
+
+    "response.output_audio.delta": ({ response_id, item_id, delta }) => {
+      if (response_id === this.stopped) return;
+      const samples = decode(delta);
+      this.received.set(item_id, (this.received.get(item_id) ?? 0) + samples.length);
+      this.responses.set(item_id, response_id);
+      this.speaker.play(item_id, samples);
+    },
+
+    "response.output_audio_transcript.delta": ({ response_id, item_id, delta }) => {
+      if (response_id !== this.stopped) this.captions.speak(item_id, delta, this.received.get(item_id) ?? 0);
+    },
+
+    "response.output_text.delta": ({ item_id, delta }) => this.captions.write(item_id, delta),
+
+    "response.output_text.done": ({ item_id }) => this.captions.complete(item_id),
+
+    "response.output_audio.done": ({ item_id }) => this.speaker.end(item_id),
+
+    "response.done": ({ response }) => {
+      this.reply = null;
+      if (response.status === "failed") this.onError(response.status_details?.error?.message ?? "The answer failed.");
+    },
+
+    error: ({ error }) => {
+      if (!HARMLESS.has(error.code)) this.onError(error.message);
+    },
+  };
+}

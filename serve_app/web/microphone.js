@@ -1,0 +1,56 @@
+// The microphone as a stream of 20 ms frames of 24 kHz PCM.
+
+import { insecureTrouble, microphoneLost, microphoneSilent, microphoneTrouble } from "./troubles.js";
+
+const CONSTRAINTS = { audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 } };
+const SILENT_FRAMES = 200; // 4 s of exact zeros from the start: no open microphone is that quiet
+
+export class Microphone {
+  /** `onFrame(samples, rms)`: the next 480 samples. `onTrouble(trouble)`: it went away, or is muted. */
+  constructor({ onFrame, onTrouble }) {
+    this.onFrame = onFrame;
+    this.onTrouble = onTrouble;
+    this.open = null; // {stream, context} while on
+  }
+
+  /** Turn it on. Raises a Trouble that says why not. */
+  async start() {
+    if (!window.isSecureContext || !navigator.mediaDevices) throw insecureTrouble();
+    const stream = await navigator.mediaDevices.getUserMedia(CONSTRAINTS).catch((error) => {
+      throw microphoneTrouble(error);
+    });
+    const context = new AudioContext({ latencyHint: "interactive" });
+    this.open = { stream, context };
+    stream.getAudioTracks()[0].addEventListener("ended", () => this.lost(stream));
+    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    if (this.open?.stream !== stream) return; // stopped while it started
+    await context.resume();
+    const capture = new AudioWorkletNode(context, "capture");
+    capture.port.onmessage = frames(this.onFrame, () => this.onTrouble(microphoneSilent()));
+    // It writes nothing to its output; without a way to the loudspeaker a browser may not run it.
+    context.createMediaStreamSource(stream).connect(capture).connect(context.destination);
+  }
+
+  /** Turn it off: the browser's sign goes out. */
+  stop() {
+    this.open?.stream.getTracks().forEach((track) => track.stop());
+    this.open?.context.close();
+    this.open = null;
+  }
+
+  lost(stream) {
+    if (this.open?.stream !== stream) return;
+    this.stop();
+    this.onTrouble(microphoneLost());
+  }
+}
+
+/** Hands frames on, and says once if the first ones are all zeros. */
+function frames(onFrame, onSilent) {
+  let zeros = 0;
+  return ({ data: { samples, rms } }) => {
+    if (rms > 0) zeros = Infinity;
+    else if (++zeros === SILENT_FRAMES) onSilent();
+    onFrame(samples, rms);
+  };
+}

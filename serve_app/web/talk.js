@@ -1,0 +1,211 @@
+// The page: what its button, its keys and its text field do. Everything else is a part that knows only itself.
+
+import { Captions } from "./captions.js";
+import { Connection } from "./connection.js";
+import { Conversation } from "./conversation.js";
+import { Microphone } from "./microphone.js";
+import { Notice } from "./notice.js";
+import { Presence } from "./presence.js";
+import { Speaker } from "./speaker.js";
+import { Timeline } from "./timeline.js";
+
+const find = (id) => document.getElementById(id);
+const PREROLL_FRAMES = 100; // 2 s that were said while the connection was not there yet
+
+const address = new URL("v1/realtime?model=parley&parley_events=1", document.baseURI);
+address.protocol = address.protocol.replace("http", "ws");
+
+let talking = false; // the user wants to be heard
+let waitingFor = null; // "microphone" while the browser asks for it
+const preroll = []; // microphone frames: {samples, at_ms}
+const unsent = []; // typed messages: {id, text}
+
+const notice = new Notice(find("notice"));
+const presence = new Presence({ stage: find("stage"), state: find("state"), talk: find("talk") });
+const timeline = new Timeline(find("timeline"));
+const captions = new Captions(find("scroller"), find("captions"), (lines) => {
+  find("welcome").hidden = lines > 0;
+  find("new").hidden = lines === 0;
+});
+
+const speaker = new Speaker({
+  onHeard: (item, samples) => captions.heard(item, samples),
+  onFirst: (item, at_ms) => conversation.firstSound(item, at_ms),
+  onFinished: (item) => conversation.finished(item),
+  onLevel: (rms) => presence.replyLevel(rms),
+});
+
+const connection = new Connection(address, {
+  onOpen: opened,
+  onEvent: (event) => conversation.on(event),
+  onState: connectionChanged,
+});
+
+const conversation = new Conversation({
+  connection,
+  speaker,
+  captions,
+  timeline,
+  onChange: show,
+  onError: (text) => notice.show("error", text, { label: "Dismiss", act: () => notice.hide() }),
+});
+
+const microphone = new Microphone({ onFrame: hear, onTrouble: microphoneTroubled });
+
+function hear(samples, rms) {
+  presence.userLevel(rms);
+  preroll.push({ samples, at_ms: performance.now() });
+  if (connection.state !== "open" && preroll.length > PREROLL_FRAMES) preroll.shift();
+  while (preroll.length > 0 && conversation.hear(preroll[0].samples, preroll[0].at_ms)) preroll.shift();
+}
+
+function microphoneTroubled(trouble) {
+  if (trouble.kind === "lost") stopTalking();
+  notice.show("microphone", trouble.message);
+}
+
+async function startTalking() {
+  talking = true;
+  waitingFor = "microphone";
+  notice.hide();
+  show();
+  try {
+    await Promise.all([speaker.start(), microphone.start()]);
+  } catch (trouble) {
+    if (talking) stopTalking();
+    notice.show("microphone", trouble.message);
+    return;
+  } finally {
+    waitingFor = null;
+  }
+  if (!talking) {
+    microphone.stop();
+    return;
+  }
+  connection.open();
+  show();
+}
+
+function stopTalking() {
+  talking = false;
+  microphone.stop();
+  preroll.length = 0;
+  presence.userLevel(0);
+  conversation.stopListening();
+  conversation.stop();
+  if (connection.state === "waiting") connection.close();
+  show();
+}
+
+async function say(text) {
+  const message = { id: newItemId(), text };
+  captions.final(message.id, text);
+  notice.hide();
+  await speaker.start();
+  if (connection.state === "open") {
+    conversation.type(message.id, text);
+    return;
+  }
+  unsent.push(message);
+  connection.open();
+}
+
+async function startAnew() {
+  connection.close();
+  conversation.end();
+  await speaker.drop();
+  unsent.length = 0;
+  captions.clear();
+  timeline.clear();
+  notice.hide();
+  if (talking) connection.open();
+  show();
+}
+
+/** The protocol takes ids of up to 32 characters. */
+function newItemId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return `item_${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+async function opened(again) {
+  conversation.begin(again);
+  notice.hide("connection");
+  for (const { id, text } of unsent.splice(0)) await conversation.type(id, text);
+}
+
+function connectionChanged(state, trouble, wait_ms) {
+  if (trouble) {
+    conversation.end();
+    if (state === "off") gaveUp(trouble);
+    else notice.show("connection", `${trouble.message} Trying again${wait_ms >= 3000 ? ` in ${Math.round(wait_ms / 1000)} seconds` : ""}…`, retryNow);
+  }
+  show();
+}
+
+const retryNow = { label: "Try now", act: () => connection.open() };
+
+/** The server does not want us now; asking again and again would not help it. */
+function gaveUp(trouble) {
+  const wasTalking = talking;
+  stopTalking();
+  notice.show("connection", trouble.message, wasTalking ? { label: "Try again", act: startTalking } : retryNow);
+}
+
+const MOODS = {
+  listening: "Listening",
+  hearing: "Listening",
+  thinking: "Thinking",
+  speaking: "Speaking",
+  holding: "Speaking",
+};
+
+function show() {
+  const [mood, words] = moodAndWords();
+  presence.show(mood, words);
+  find("talk-label").textContent = talking ? "Stop" : "Talk";
+  find("talk").classList.toggle("on", talking);
+}
+
+function moodAndWords() {
+  if (waitingFor === "microphone") return ["waiting", "Waiting for the microphone"];
+  if (connection.state === "connecting") return ["waiting", "Connecting"];
+  if (connection.state === "waiting") return ["lost", "Reconnecting"];
+  if (connection.state === "off") return ["off", talking ? "Connecting" : "Ready"];
+  const activity = conversation.activity;
+  if (!talking && (activity === "listening" || activity === "hearing")) return ["off", "Microphone off"];
+  return [activity, MOODS[activity]];
+}
+
+find("talk").addEventListener("click", () => (talking ? stopTalking() : startTalking()));
+find("new").addEventListener("click", startAnew);
+
+find("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = find("say").value.trim();
+  if (!text) return;
+  find("say").value = "";
+  say(text);
+});
+
+for (const button of document.querySelectorAll("#welcome button")) {
+  button.addEventListener("click", () => {
+    find("say").focus(); // the button goes away
+    say(button.textContent);
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  // On a button or in the text field the space bar means what it always means there.
+  if (event.key === " " && !event.target.closest("button, input, a")) {
+    event.preventDefault();
+    find("talk").click();
+  } else if (event.key === "Escape") {
+    if (conversation.activity === "speaking" || conversation.activity === "thinking") conversation.stop();
+    else if (talking) stopTalking();
+  }
+});
+
+window.addEventListener("pagehide", () => connection.close());
+show();

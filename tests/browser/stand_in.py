@@ -1,0 +1,107 @@
+"""A server that speaks the protocol by a script: for what a real one does only when it is full, stopping or broken.
+
+It hears by loudness alone, "recognises" the words it was given and "speaks" a tone; everything else (event names, fields,
+order, pacing) is as the real server's.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from serve_app.gateway import page
+from tests.browser.scripted_session import ScriptedSession
+
+
+@dataclass
+class Script:
+    """What the next sessions do."""
+
+    words: str = "hello there"
+    answer: str = "Hello. It is good to hear you."
+    close_at_once: tuple[int, str] | None = None
+    """Accept and close with this code and reason."""
+    drop_at_once: bool = False
+    """Accept and break off without a close frame."""
+
+
+@dataclass
+class StandIn:
+    """Runs in a thread of its own; `script` may be changed at any time."""
+
+    script: Script = field(default_factory=Script)
+    sessions: list[ScriptedSession] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        app = Starlette(routes=[*page.routes(), WebSocketRoute("/v1/realtime", self._realtime)])
+        config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="off", ws="websockets-sansio")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="stand-in")
+        self._started = threading.Event()
+
+    def __enter__(self) -> "StandIn":
+        self._thread.start()
+        if not self._started.wait(10):
+            raise TimeoutError("the stand-in did not start within 10 s")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}/"
+
+    @property
+    def session(self) -> ScriptedSession:
+        """The newest."""
+        return self.sessions[-1]
+
+    def close_sessions(self, code: int, reason: str) -> None:
+        """Close every open session with that code."""
+        for session in self.sessions:
+            self._do(session.close(code, reason))
+
+    def break_sessions(self) -> None:
+        """Break off every connection without a word, as a dead network does."""
+        self._do(self._break_off())
+
+    async def _break_off(self) -> None:
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()  # type: ignore[union-attr]  # uvicorn types its protocols as plain ones
+
+    def _do(self, doing: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(doing, self._loop).result(5)
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        serving = asyncio.create_task(self._server.serve())
+        while not self._server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        self._started.set()
+        await serving
+
+    async def _realtime(self, websocket: WebSocket) -> None:
+        script = self.script
+        await websocket.accept()
+        if script.close_at_once:
+            await websocket.close(*script.close_at_once)
+            return
+        if script.drop_at_once:
+            await self._break_off()
+            return
+        session = ScriptedSession(websocket, script.words, script.answer)
+        self.sessions.append(session)
+        await session.run()
