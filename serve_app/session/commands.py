@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from serve_app.session.items import Item
-from serve_app.session.settings import FunctionTool, ToolChoice
+from serve_app.session.settings import AudioFormat, FunctionTool, ToolChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class ResponseOptions:
     output_modalities: tuple[Literal["text", "audio"]] | None = None
     instructions: str | None = None
     voice: str | None = None
+    output_format: AudioFormat | None = None
     tools: tuple[FunctionTool, ...] | None = None
     tool_choice: ToolChoice | None = None
     max_output_tokens: int | Literal["inf"] | None = None

@@ -66,7 +66,7 @@ class ResponseWriter:
             conversation_id=conversation.id if options.in_conversation else None,
             output_modalities=options.output_modalities or settings.output_modalities,
             voice=self.voice,
-            output_format=settings.audio.output.format.model_dump(),
+            output_format=(options.output_format or settings.audio.output.format).model_dump(),
             max_output_tokens=options.max_output_tokens or settings.max_output_tokens,
             metadata=options.metadata,
         )
