@@ -1,0 +1,87 @@
+"""The application's configuration: what stands under `args` in `serve_config.yaml`.
+
+Replicas, GPU fractions and autoscaling are Serve's own and stand under `deployments`; what can change live is the
+Gateway's `user_config` (`configs/session.py`).
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Frozen(BaseModel):
+    """A part of the configuration: never changed after it was read, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngineChoice(Frozen):
+    """Which engine a stage runs."""
+
+    engine: str = Field(min_length=1)
+    """A module of `deployments/<stage>/engines/`."""
+    options: dict[str, Any] = {}
+    """Fields of that engine's `Config`."""
+
+
+class GatewayConfig(Frozen):
+    """Whom the Gateway admits and what it takes in one message; a session's own limits are in `configs/session.py`."""
+
+    max_sessions: int = Field(default=40, ge=1)
+    """Conversations per replica; the one beyond is closed with 1013."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins that may connect besides the server's own, such as `https://example.org`; `*` admits any."""
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
+    """The address that people use, where it is not the one that Serve listens on."""
+    max_audio_append_bytes: int = Field(default=15 * 2**20, ge=2**16)
+    """One `input_audio_buffer.append`, decoded."""
+    max_message_bytes: int = Field(default=2**20, ge=2**12)
+    """Any other message of a client."""
+    client_secret_ttl_s: float = Field(default=600, ge=10, le=7200)
+    """How long a client secret opens sessions when its request names no time."""
+
+
+class DeadlineConfig(Frozen):
+    """How long the Gateway waits for a stage, in seconds."""
+
+    asr_s: float = Field(default=10, gt=0)
+    """For the reply to one push."""
+    llm_s: float = Field(default=30, gt=0)
+    """For each next item of a reply."""
+    tts_s: float = Field(default=15, gt=0)
+    """For each next block of sound."""
+
+
+def data_home() -> Path:
+    """Where people's data is kept: $XDG_DATA_HOME/parley, by default ~/.local/share/parley."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG specification: a relative path is to be ignored.
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "parley"
+
+
+class StoreConfig(Frozen):
+    """Where conversations are kept."""
+
+    path: Path = Field(default_factory=lambda: data_home() / "parley.db")
+    """The SQLite file; its directory is made. Absolute, since a replica has its own working directory."""
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        path = path.expanduser()
+        if not path.is_absolute():
+            raise ValueError(f"must be an absolute path or begin with ~, not {str(path)!r}")
+        return path
+
+
+class AppConfig(Frozen):
+    """Everything under `args`. The defaults run anywhere, without a download and on a CPU."""
+
+    asr: EngineChoice = EngineChoice(engine="pocketsphinx")
+    llm: EngineChoice = EngineChoice(engine="rules")
+    tts: EngineChoice = EngineChoice(engine="espeak")
+    gateway: GatewayConfig = GatewayConfig()
+    deadlines: DeadlineConfig = DeadlineConfig()
+    store: StoreConfig = Field(default_factory=StoreConfig)
