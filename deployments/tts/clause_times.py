@@ -12,7 +12,8 @@ import re
 from deployments.media.timing import PhonemeTime, WordTime
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\s—–…{_IDEOGRAPHS}]+")
+_INVISIBLE = "\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\s—–…{_INVISIBLE}{_IDEOGRAPHS}]+")
 _PUNCTUATION = "\"'“”‘’‚„«»‹›()[]{}<>.,;:!?¡¿*_`~#|/\\-" + "。、，！？；：「」『』（）"
 
 

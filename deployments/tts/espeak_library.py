@@ -51,7 +51,7 @@ class PhonemeMark:
 
 @dataclass(frozen=True, slots=True)
 class SpokenChunk:
-    """The next 250 ms, or less at the end of a sentence, and what begins in them. Samples count from the beginning of the text."""
+    """The next 250 ms, less at the end of a sentence, and what begins in them. Samples count from the text's first."""
 
     pcm: bytes
     marks: tuple[WordMark | PhonemeMark, ...]

@@ -1,5 +1,6 @@
 """The voices of espeak-ng on offer: its languages, spoken by some of its variants, with OpenAI's names as aliases."""
 
+from deployments.runtime.errors import InvalidRequest
 from deployments.tts.contract import Voice
 from deployments.tts.voices import primary_subtag
 
@@ -20,7 +21,7 @@ LANGUAGES: dict[str, tuple[str, str]] = {
     "uk": ("uk", "Ukrainian"),
     "sv": ("sv", "Swedish"),
     "da": ("da", "Danish"),
-    "nb": ("nb", "Norwegian"),
+    "nb": ("no", "Norwegian"),
     "fi": ("fi", "Finnish"),
     "hu": ("hu", "Hungarian"),
     "ro": ("ro", "Romanian"),
@@ -29,7 +30,10 @@ LANGUAGES: dict[str, tuple[str, str]] = {
     "hi": ("hi", "Hindi"),
     "cmn": ("zh", "Mandarin"),
 }
-"""espeak's name of a language → its ISO 639-1 code and what people call it. The first with a code is its default."""
+"""Language → its ISO 639-1 code and what people call it. The first with a code is its default."""
+
+_LIBRARY_NAMES = {"en-gb": "en"}
+"""Where espeak's own name is another one."""
 
 OPENAI_VARIANTS: dict[str, tuple[str, str]] = {
     "alloy": ("en-us", "man, 102 Hz"),
@@ -68,9 +72,27 @@ def _voices() -> tuple[Voice, ...]:
 VOICES = _voices()
 
 
-def base_for_language(language: str) -> str | None:
-    """espeak's name of the language of a BCP 47 tag, region respected where it has it; None if it is not on offer."""
+def espeak_name(voice: Voice, language: str | None) -> str:
+    """The library's name of a voice, made to speak the language of a BCP 47 tag: another one in the same variant.
+
+    The region counts where espeak has it: `en-GB` makes a British voice of an American one, `en` leaves it as it is.
+    Raises InvalidRequest for a language that is not on offer.
+    """
+    own_base, _, variant = voice.id.partition("+")
+    base = own_base if language is None else _base(language, own_base)
+    base = _LIBRARY_NAMES.get(base, base)
+    return f"{base}+{variant}" if variant else base
+
+
+def _base(language: str, own_base: str) -> str:
     tag = language.replace("_", "-").lower()
-    if tag in LANGUAGES:
+    code = primary_subtag(tag)
+    if tag in LANGUAGES and tag != code:
         return tag
-    return next((base for base, (code, _) in LANGUAGES.items() if code == primary_subtag(tag)), None)
+    if LANGUAGES[own_base][0] == code:
+        return own_base
+    for base, (base_code, _) in LANGUAGES.items():
+        if code in (base_code, base):
+            return base
+    known = ", ".join(dict.fromkeys(code for code, _ in LANGUAGES.values()))
+    raise InvalidRequest(f"no voice speaks {language!r}; languages: {known}", param="language")

@@ -5,10 +5,10 @@ human voice, so two runs of one text differ a little in sound and by up to 1 % i
 """
 
 import asyncio
+import functools
 import re
 import threading
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import numpy as np
@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.media.audio import BYTES_PER_SAMPLE, ms_to_samples, samples_of
 from deployments.media.timing import PhonemeTime, WordTime
-from deployments.runtime.errors import ConfigError, InvalidRequest
+from deployments.runtime.errors import ConfigError, InvalidRequest, StageUnavailable
+from deployments.runtime.worker import Worker
 from deployments.tts.clause_times import ClauseTimes
 from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice
 from deployments.tts.espeak_library import EspeakLibrary, SpokenChunk, WordMark, espeak_library
-from deployments.tts.espeak_voices import VOICES, base_for_language
+from deployments.tts.espeak_voices import VOICES, espeak_name
 from deployments.tts.text_pieces import pieces
-from deployments.tts.voices import primary_subtag, voice_for_language, voice_named
+from deployments.tts.voices import voice_named
 
 RATE_HZ = 22_050
 PIECE_CHARS = 200
@@ -50,6 +51,8 @@ class Config(BaseModel):
     """Words per minute at speed 1. The library speaks 80 at least, so at 175 a speed below 0.46 sounds like 0.46."""
     end_pauses: bool = True
     """Whether a clause ends with the pause of its punctuation: 150 ms after a comma, 300 after a full stop."""
+    max_waiting: int = Field(default=64, ge=1)
+    """Pieces of clauses that may wait for the library, at about 5 ms each; beyond it requests get ServerFull."""
 
 
 class Engine:
@@ -58,7 +61,7 @@ class Engine:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._library: EspeakLibrary | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="espeak")
+        self._worker = Worker("espeak", config.max_waiting)
         try:
             self._default = voice_named(VOICES, config.voice)
         except InvalidRequest as error:
@@ -67,11 +70,12 @@ class Engine:
 
     async def start(self) -> None:
         """Open the library and say a word, so that the first request finds it warm."""
-        loop = asyncio.get_running_loop()
-        library = await loop.run_in_executor(self._thread, espeak_library)
+        library = await self._worker.run(espeak_library)
         if library.rate_hz != RATE_HZ:
             raise ConfigError(f"espeak-ng speaks at {library.rate_hz} Hz instead of {RATE_HZ}")
-        await loop.run_in_executor(self._thread, library.speak, "hello", self._default.id, 175, False, lambda _: True)
+        voice = espeak_name(self._default, None)
+        warm_up = functools.partial(library.speak, "hello", voice, self._config.rate_wpm, False, lambda _: True)
+        await self._worker.run(warm_up)
         self._library = library
 
     @property
@@ -85,9 +89,9 @@ class Engine:
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """Stream one clause in blocks of 250 ms; times may come in a block of their own, without sound.
 
-        A voice that is asked for in another language keeps its character. Raises InvalidRequest.
+        A voice that is asked for in another language keeps its character. Raises InvalidRequest and ServerFull.
         """
-        voice = self._espeak_voice(request)
+        voice = espeak_name(voice_named(self._voices, request.voice), request.language)
         rate_wpm = round(self._config.rate_wpm * request.speed)
         text = _UNSAYABLE.sub(" ", request.text)
         clause = _Clause()
@@ -104,23 +108,12 @@ class Engine:
 
     async def close(self) -> None:
         """End the thread. The library stays: other engines of the process may use it."""
-        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
-
-    def _espeak_voice(self, request: SpeechRequest) -> str:
-        """The library's name of the voice to use."""
-        voice = voice_named(self._voices, request.voice)
-        if request.language is None or primary_subtag(request.language) == voice.language:
-            return voice.id
-        base = base_for_language(request.language)
-        if base is None:
-            return voice_for_language(self._voices, request.language).id
-        variant = voice.id.partition("+")[2]
-        return f"{base}+{variant}" if variant else base
+        await self._worker.close()
 
     async def _speak(self, text: str, voice: str, rate_wpm: int, pause: bool) -> AsyncGenerator[SpokenChunk, None]:
         """Chunks from the library's thread. Closing it stops the library at its next chunk, 0.4 ms of work away."""
         if self._library is None:
-            raise RuntimeError("the engine is not started")
+            raise StageUnavailable("espeak is not started")
         loop = asyncio.get_running_loop()
         # Bounded by the length of a piece.
         arrived: asyncio.Queue[SpokenChunk | None] = asyncio.Queue()
@@ -132,7 +125,8 @@ class Engine:
             loop.call_soon_threadsafe(arrived.put_nowait, chunk)
             return True
 
-        job = loop.run_in_executor(self._thread, self._library.speak, text, voice, rate_wpm, pause, on_chunk)
+        call = functools.partial(self._library.speak, text, voice, rate_wpm, pause, on_chunk)
+        job = asyncio.create_task(self._worker.run(call))
         job.add_done_callback(lambda _: arrived.put_nowait(None))
         try:
             while (chunk := await arrived.get()) is not None:
@@ -141,6 +135,7 @@ class Engine:
         finally:
             stopped.set()
             job.cancel()
+            await asyncio.wait([job])
 
 
 class _Clause:
