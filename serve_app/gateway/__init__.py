@@ -1,0 +1,1 @@
+"""The ingress: what listens, who may enter, and the conversations of one replica."""

@@ -1,0 +1,1 @@
+"""OpenAI's Realtime protocol on a WebSocket: messages to commands, events to messages."""
