@@ -103,7 +103,7 @@ class Control:
 
     async def _create_item(self, command: cmd.CreateItem) -> None:
         if command.audio:
-            hearing = self._session.open_hearing()
+            hearing = self._session.new_hearing(f"{self._session.id}/{command.item.id}")
             transcript = await self._session.utterances.transcribe(hearing, command.audio)
             content = tuple(
                 Part(part.type, transcript.text) if part.type == "input_audio" and part.text is None else part

@@ -81,8 +81,13 @@ class Hearing:
         self.drop()
         return self.transcript
 
-    async def run(self) -> None:
-        """Push blocks as they come, until the words are taken or dropped."""
+    async def run(self, after: "asyncio.Task[None] | None" = None) -> None:
+        """Push blocks as they come, until the words are taken or dropped.
+
+        A stage holds one utterance of a session at a time: this one waits for the one before to end.
+        """
+        if after is not None:
+            await asyncio.wait((after,))
         utterance = self._asr.open(self._session_id, self._options)
         try:
             while not self._dropped:

@@ -1,7 +1,6 @@
 """Sends a reply's sound at most a lead ahead of real time, and knows how much of it has been heard."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, ms_to_samples, samples_of
@@ -20,8 +19,7 @@ class Playout:
         self._send = send
         self._lead_samples = ms_to_samples(lead_ms, VOICE_RATE_HZ)
         self._block_bytes = BYTES_PER_SAMPLE * ms_to_samples(block_ms, VOICE_RATE_HZ)
-        self._queue: deque[bytes] = deque()
-        self._queued_samples = 0
+        self._queue = bytearray()
         self._sent_samples = 0
         self._origin_s: float | None = None
         self._complete = False
@@ -35,6 +33,10 @@ class Playout:
     def put_samples(self) -> int:
         """Length of the reply as far as it was put in."""
         return self._sent_samples + self._queued_samples
+
+    @property
+    def _queued_samples(self) -> int:
+        return len(self._queue) // BYTES_PER_SAMPLE
 
     @property
     def sent_samples(self) -> int:
@@ -51,9 +53,7 @@ class Playout:
 
     async def put(self, pcm: bytes) -> None:
         """Queue sound; returns when less than the lead is queued, so that its caller fetches no more than that."""
-        for start in range(0, len(pcm), self._block_bytes):
-            self._queue.append(pcm[start : start + self._block_bytes])
-        self._queued_samples += samples_of(pcm)
+        self._queue += pcm
         self._moved.set()
         while self._queued_samples >= self._lead_samples and self._stopped_at is None:
             await self._wait_for_move()
@@ -76,7 +76,6 @@ class Playout:
         """Drop what was not sent, for good; the samples that were heard."""
         self._stopped_at = self.heard_samples(now_s)
         self._queue.clear()
-        self._queued_samples = 0
         self._moved.set()
         return self._stopped_at
 
@@ -105,7 +104,7 @@ class Playout:
     def _due_in_s(self, now_s: float) -> float:
         if self._origin_s is None:
             return 0.0
-        end = self._sent_samples + samples_of(self._queue[0])
+        end = self._sent_samples + min(len(self._queue), self._block_bytes) // BYTES_PER_SAMPLE
         return self._origin_s + (end - self._lead_samples) / VOICE_RATE_HZ - now_s
 
     def _send_next(self, now_s: float) -> None:
@@ -115,10 +114,9 @@ class Playout:
         elif played_out_s > self._origin_s:
             self.worst_gap_s = max(self.worst_gap_s, played_out_s - self._origin_s)
             self._origin_s = played_out_s
-        pcm = self._queue.popleft()
-        samples = samples_of(pcm)
-        self._queued_samples -= samples
-        self._sent_samples += samples
+        pcm = bytes(self._queue[: self._block_bytes])
+        del self._queue[: self._block_bytes]
+        self._sent_samples += samples_of(pcm)
         self._moved.set()
         self._send(pcm, self._sent_samples)
 

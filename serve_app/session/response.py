@@ -78,7 +78,7 @@ class ResponseWriter:
 
     def audio(self, pcm: bytes, text: str) -> None:
         """Sound goes out, and the words that are due with it."""
-        item = self._open_message("output_audio")
+        item = self.open_message()
         if text:
             self._extend(text)
             self._emit(ev.OutputTranscriptDelta(self.id, item.id, self._message_index, 0, text))
@@ -86,7 +86,7 @@ class ResponseWriter:
 
     def text(self, text: str) -> None:
         """Text of a text response goes out."""
-        item = self._open_message("output_text")
+        item = self.open_message()
         self._extend(text)
         self._emit(ev.OutputTextDelta(self.id, item.id, self._message_index, 0, text))
 
@@ -130,9 +130,11 @@ class ResponseWriter:
         done = replace(self._info, status=status, status_details=details, usage=usage, output=tuple(self._items))
         self._emit(ev.ResponseDone(done))
 
-    def _open_message(self, kind: Any) -> Item:
+    def open_message(self) -> Item:
+        """The message, begun by its first output, or earlier so that it stands before a call that follows its text."""
         if self.message is None:
-            item = Item(new_id("item"), "message", "in_progress", "assistant", (Part(kind, ""),))
+            part = Part("output_audio" if self.speaks else "output_text", "")
+            item = Item(new_id("item"), "message", "in_progress", "assistant", (part,))
             self._message_index = self._add(item)
             self.message = item
             self._message_open = True

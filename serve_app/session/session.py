@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from deployments.asr.client import AsrClient
-
 from configs.session import SessionConfig
+from deployments.asr.client import AsrClient
 from deployments.asr.contract import AsrOptions, Transcript
 from deployments.llm.client import LlmClient
 from deployments.media.audio import SPEECH_RATE_HZ, ms_to_samples
@@ -92,6 +91,7 @@ class Session:
         self._utterance_start_ms = 0
         self._endpoint: Endpoint | None = None
         self._words: asyncio.Task[bool] | None = None
+        self._hearing_task: asyncio.Task[None] | None = None
         self._reply_ended_ms: int | None = None
         self._active_s = 0.0
         self.conversation = Conversation(
@@ -359,18 +359,22 @@ class Session:
         self.ear.configure(self.settings.audio.input.turn_detection, language_of(self.settings, self._config))
 
     def open_hearing(self) -> Hearing:
-        """Begin to recognise an utterance."""
+        """Begin to recognise what is heard next."""
+        hearing = self.new_hearing(self.id)
+        self._hearing_task = self._tasks.create_task(hearing.run(self._hearing_task))
+        return hearing
+
+    def new_hearing(self, channel: str) -> Hearing:
+        """An utterance that is not run yet; those of one channel must run one after the other."""
         transcription = self.settings.audio.input.transcription
         options = AsrOptions(language_of(self.settings, self._config), (transcription and transcription.prompt) or "")
-        hearing = Hearing(
+        return Hearing(
             self._around.asr,
-            self.id,
+            channel,
             options,
             max_samples=ms_to_samples(self._config.max_unanswered_s * 1000, SPEECH_RATE_HZ),
             on_interim=self._on_interim,
         )
-        self._tasks.create_task(hearing.run())
-        return hearing
 
     def _on_interim(self, transcript: Transcript) -> None:
         if self.ear.hearing is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from configs.session import SessionConfig
 from deployments.runtime.errors import InvalidRequest
 
 
@@ -160,6 +161,17 @@ class SessionSettings(_Model):
     def speaks(self) -> bool:
         """Whether replies are sound, not text alone."""
         return self.output_modalities == ("audio",)
+
+
+def initial_settings(config: SessionConfig) -> SessionSettings:
+    """What a session has before its client sets anything."""
+    detection = ServerVad(
+        threshold=config.vad.threshold,
+        prefix_padding_ms=round(config.vad.prefix_padding_ms),
+        silence_duration_ms=round(config.endpointing.silence_duration_ms),
+    )
+    audio = Audio(input=AudioInput(turn_detection=detection), output=AudioOutput(voice=config.voice))
+    return SessionSettings(instructions=config.instructions, audio=audio)
 
 
 def _merge(old: Any, new: Any) -> Any:

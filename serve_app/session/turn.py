@@ -86,6 +86,8 @@ class Turn:
         self._ledger = Ledger()
         self._playout = Playout(self._send_sound, lead_ms=config.lead_ms, block_ms=config.block_ms)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
+        self._has_text = False
+        self._output_begun = False
         self._finish_reason = "stop"
         self._heard_recorded = 0
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +120,9 @@ class Turn:
             return
         self.stopped = True
         heard_samples = self._playout.stop(clock.now_s())
-        if self.writer.speaks:
+        if self.writer.finished and heard_samples == self._playout.sent_samples:
+            pass  # all of it was heard
+        elif self.writer.speaks:
             heard_ms = round(samples_to_ms(heard_samples, VOICE_RATE_HZ))
             self.writer.cut_off(self._ledger.heard(heard_samples), heard_ms)
         elif not self.writer.finished and self.writer.message is not None:
@@ -174,6 +178,8 @@ class Turn:
                 if isinstance(item, TextPiece):
                     await self._say(item.text)
                 elif isinstance(item, ToolCall):
+                    if self._has_text:
+                        self.writer.open_message()
                     self.writer.call(item)
                 else:
                     self._finish_reason, self.usage = item.reason, item.usage
@@ -181,6 +187,7 @@ class Turn:
         await self._clauses.put(None)
 
     async def _say(self, text: str) -> None:
+        self._has_text = True
         if self.writer.speaks:
             await self._clauses.put(text)
         else:
@@ -225,7 +232,8 @@ class Turn:
             self._record_heard(heard)
 
     def _first_output(self) -> None:
-        if self.writer.message is None:
+        if not self._output_begun:
+            self._output_begun = True
             self._hooks.on_output(self)
 
     def _record_heard(self, heard_samples: int) -> None:

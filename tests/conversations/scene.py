@@ -1,0 +1,213 @@
+"""A conversation scripted in seconds, played on a virtual clock with in-process stages and their fake engines.
+
+Nothing of Parley is replaced: the real session talks to the real stage servers through in-process ports. Only the speech
+model is a stand-in that goes by loudness, since no thread may run on the virtual clock.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from configs.session import SessionConfig
+from deployments.asr.client import AsrClient
+from deployments.asr.engines import fake as fake_asr
+from deployments.asr.server import AsrServer
+from deployments.llm.client import LlmClient
+from deployments.llm.contract import LlmItem, LlmRequest
+from deployments.llm.engines import fake as fake_llm
+from deployments.llm.server import LlmServer
+from deployments.media.audio import SPEECH_RATE_HZ, VOICE_RATE_HZ, level_db, silence
+from deployments.runtime import clock
+from deployments.runtime.local import LocalPush, LocalStream
+from deployments.tts.client import TtsClient
+from deployments.tts.engines import fake as fake_tts
+from deployments.tts.server import TtsServer
+from serve_app.session import events as ev
+from serve_app.session.closing import CLIENT_LEFT
+from serve_app.session.commands import Append, Command
+from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
+from serve_app.session.recording import NullRecorder, Recorder
+from serve_app.session.session import Session, Surroundings
+from serve_app.session.settings import initial_settings
+from serve_app.session.vad import CHUNK_SAMPLES, SpeechStream
+from tests.virtual_time import run_virtual
+
+FRAME_S = 0.02
+EventT = TypeVar("EventT", bound=ev.ServerEvent)
+
+
+class LoudnessModel:
+    """Takes a chunk louder than -40 dB for speech."""
+
+    async def probabilities(self, stream: SpeechStream, pcm: bytes) -> list[float]:
+        stream.memory = True
+        size = 2 * CHUNK_SAMPLES
+        return [float(level_db(pcm[at : at + size]) > -40) for at in range(0, len(pcm), size)]
+
+
+def vowel(duration_s: float) -> bytes:
+    """A voiced sound that webrtcvad takes for speech: harmonics of 120 Hz with formants near 700 and 1200 Hz."""
+    t = np.arange(round(duration_s * SPEECH_RATE_HZ)) / SPEECH_RATE_HZ
+    sound = np.zeros_like(t)
+    for harmonic in range(1, 40):
+        hz = 120 * harmonic
+        gain = np.exp(-(((hz - 700) / 300) ** 2)) + 0.7 * np.exp(-(((hz - 1200) / 300) ** 2)) + 0.05
+        sound += gain * np.sin(2 * np.pi * hz * t)
+    scaled = 8000 * sound / np.abs(sound).max()
+    pcm: bytes = scaled.astype("<i2").tobytes()
+    return pcm
+
+
+@dataclass(frozen=True)
+class Log:
+    """What the session said, and when (seconds since the start)."""
+
+    entries: tuple[tuple[float, ev.ServerEvent], ...]
+    requests: tuple[LlmRequest, ...]
+    """What the model was asked."""
+    session: Session
+    llm: fake_llm.Engine
+    tts: fake_tts.Engine
+
+    @property
+    def types(self) -> list[str]:
+        """Wire names in order, state changes left out."""
+        return [event.type for _, event in self.entries if not isinstance(event, ev.StateChanged)]
+
+    @property
+    def states(self) -> list[str]:
+        """The machine's states in order."""
+        return [event.state for _, event in self.entries if isinstance(event, ev.StateChanged)]
+
+    def all(self, kind: type[EventT]) -> list[EventT]:
+        """All events of a class."""
+        return [event for _, event in self.entries if isinstance(event, kind)]
+
+    def only(self, kind: type[EventT]) -> EventT:
+        """The one event of a class."""
+        (event,) = self.all(kind)
+        return event
+
+    def times(self, kind: type[EventT]) -> list[float]:
+        """When events of a class were said."""
+        return [at_s for at_s, event in self.entries if isinstance(event, kind)]
+
+    def sound_s(self, response_id: str | None = None) -> float:
+        """Length of all sound that went out (of one response)."""
+        deltas = self.all(ev.OutputAudioDelta)
+        size = sum(len(each.pcm) for each in deltas if response_id in (None, each.response_id))
+        return size / 2 / VOICE_RATE_HZ
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What was refused or failed."""
+        return [event.error for event in self.all(ev.ErrorEvent)]
+
+    @property
+    def history(self) -> list[tuple[str, str]]:
+        """Role (or type) and text of each item as the conversation ended."""
+        items = self.session.conversation.history.items
+        return [(item.role or item.type, item.text or item.output or item.arguments) for item in items]
+
+
+@dataclass
+class Scene:
+    """Who says what when. Times are seconds since the session began."""
+
+    user: Sequence[tuple[float, float]] = ()
+    """When the user speaks, (start, end)."""
+    asr: fake_asr.Config = field(default_factory=fake_asr.Config)
+    llm: fake_llm.Config = field(default_factory=fake_llm.Config)
+    tts: fake_tts.Config = field(default_factory=fake_tts.Config)
+    do: Sequence[tuple[float, Command]] = ()
+    """Commands and when they are given."""
+    leaves_s: float | None = None
+    """When the client vanishes."""
+    lasts_s: float = 10.0
+    settings: dict[str, Any] = field(default_factory=dict)
+    config: SessionConfig = field(default_factory=SessionConfig)
+    interruption: InterruptionPolicy = field(default_factory=InterruptAtOnset)
+    recorder: Recorder = field(default_factory=NullRecorder)
+    microphone: bool = True
+    stage_deadline_s: float = 3.0
+
+    def play(self) -> Log:
+        """Play it to its end."""
+        return run_virtual(self._play())
+
+    async def _play(self) -> Log:
+        asr = AsrServer(fake_asr.Engine(self.asr))
+        llm_engine, tts_engine = fake_llm.Engine(self.llm), fake_tts.Engine(self.tts)
+        llm, tts = LlmServer(llm_engine), TtsServer(tts_engine)
+        for server in (asr, llm, tts):
+            await server.start()
+        requests: list[LlmRequest] = []
+
+        async def generate(request: LlmRequest) -> Any:
+            requests.append(request)
+            async with aclosing(llm.generate(request)) as items:
+                async for item in items:
+                    yield item
+
+        port: LocalStream[LlmRequest, LlmItem] = LocalStream(generate)
+        around = Surroundings(
+            asr=AsrClient(LocalPush(asr.push), self.stage_deadline_s),
+            llm=LlmClient(port, self.stage_deadline_s),
+            tts=TtsClient(LocalStream(tts.synthesize), self.stage_deadline_s),
+            speech_model=LoudnessModel(),
+            config=self.config,
+            interruption=self.interruption,
+        )
+        session = Session(around, initial_settings(self.config).updated(self.settings), self.recorder)
+        entries: list[tuple[float, ev.ServerEvent]] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(session.run())
+                tasks.create_task(self._listen(session, entries))
+                actors = [tasks.create_task(self._act(session)), tasks.create_task(self._leave(session))]
+                if self.microphone:
+                    actors.append(tasks.create_task(self._speak(session)))
+                while session.closing is None and clock.now_s() < self.lasts_s:
+                    await asyncio.sleep(FRAME_S)
+                for actor in actors:
+                    actor.cancel()
+                session.close(CLIENT_LEFT)
+        finally:
+            for server in (asr, llm, tts):
+                await server.close()
+        return Log(tuple(entries), tuple(requests), session, llm_engine, tts_engine)
+
+    async def _listen(self, session: Session, entries: list[tuple[float, ev.ServerEvent]]) -> None:
+        async with aclosing(session.events()) as events:
+            async for event in events:
+                entries.append((clock.now_s(), event))
+
+    async def _speak(self, session: Session) -> None:
+        started_s = clock.now_s()
+        for n, frame in enumerate(self._frames(), 1):
+            await asyncio.sleep(started_s + n * FRAME_S - clock.now_s())
+            await session.submit(Append(frame))
+
+    def _frames(self) -> Iterator[bytes]:
+        sound = bytearray(silence(self.lasts_s * 1000, SPEECH_RATE_HZ))
+        for start_s, end_s in self.user:
+            speech = vowel(end_s - start_s)
+            at = 2 * round(start_s * SPEECH_RATE_HZ)
+            sound[at : at + len(speech)] = speech
+        size = round(2 * FRAME_S * SPEECH_RATE_HZ)
+        for at in range(0, len(sound), size):
+            yield bytes(sound[at : at + size])
+
+    async def _act(self, session: Session) -> None:
+        for at_s, command in sorted(self.do, key=lambda entry: entry[0]):
+            await asyncio.sleep(max(0.0, at_s - clock.now_s()))
+            await session.submit(command)
+
+    async def _leave(self, session: Session) -> None:
+        if self.leaves_s is not None:
+            await asyncio.sleep(self.leaves_s)
+            session.close(CLIENT_LEFT)
