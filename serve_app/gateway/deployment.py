@@ -1,72 +1,111 @@
-"""The Gateway deployment. A stub: health and the line at the terminal."""
+"""The Gateway deployment: what a replica holds, and how it begins and ends."""
 
 import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from configs.schema import AppConfig
 from configs.session import SessionConfig
+from deployments.asr.client import AsrClient
+from deployments.llm.client import LlmClient
+from deployments.runtime.calls import ServePush, ServeStream
+from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
 from deployments.runtime.logs import configure_logging
+from deployments.tts.client import TtsClient
+from serve_app.gateway import page
+from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
+from serve_app.gateway.conversations import conversation_routes
+from serve_app.gateway.health import health_routes
+from serve_app.gateway.keys import ApiKeys
+from serve_app.gateway.metrics import agent_address, metrics_route
+from serve_app.gateway.models import model_routes
+from serve_app.gateway.origins import OriginPolicy
 from serve_app.gateway.readiness import Readiness
+from serve_app.gateway.realtime.entrance import Entrance
+from serve_app.gateway.realtime.limits import Limits
+from serve_app.gateway.routes import build_asgi_app
+from serve_app.gateway.sessions import Sessions
+from serve_app.gateway.silero import SileroBatcher, SileroModel
+from serve_app.session.ids import new_id
+from serve_app.session.session import Session, Surroundings
+from serve_app.session.settings import SessionSettings, initial_settings
+from serve_app.store import Store, StoreConfig
 
 
 class Gateway:
-    """Holds the conversations."""
+    """Holds the conversations of one replica."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, asr: DeploymentHandle[Any], llm: DeploymentHandle[Any], tts: DeploymentHandle[Any], config: AppConfig
     ) -> None:
         configure_logging()
-        self.config = config
-        self.defaults = SessionConfig()
-        self.readiness = Readiness({"Asr": asr, "Llm": llm, "Tts": tts})
-        if serve.get_replica_context().rank.rank == 0:
-            self._announcing = asyncio.create_task(self.readiness.announce(config.gateway.public_url))
+        self._config = config
+        self._live = SessionConfig()
+        self._asr = AsrClient(ServePush(asr, "push"), config.deadlines.asr_s)
+        self._llm = LlmClient(ServeStream(llm, "generate"), config.deadlines.llm_s)
+        self._tts = TtsClient(ServeStream(tts, "synthesize"), config.deadlines.tts_s)
+        self._readiness = Readiness({"Asr": asr, "Llm": llm, "Tts": tts})
+        self._sessions = Sessions(self._make_session, config.gateway.max_sessions)
+        self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
+        self._store = await Store.open(StoreConfig(url=f"sqlite:///{config.store.path}"))
+        self._speech_model = SileroBatcher(await asyncio.to_thread(SileroModel))
+        self._started_s = wall_s()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take the live part of the configuration."""
-        self.defaults = SessionConfig.model_validate(user_config)
+        """Take the live part of the configuration; conversations that run keep what they began with."""
+        self._live = SessionConfig.model_validate(user_config)
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Called by Serve after the constructor."""
-        return Starlette(
-            routes=[
-                Route("/livez", self._livez),
-                Route("/readyz", self._readyz),
-                WebSocketRoute("/v1/realtime", self._echo),
-            ]
+        gateway = self._config.gateway
+        keys = ApiKeys.from_environment(os.environ)
+        entrance = Entrance(
+            keys,
+            ClientSecrets(self._signing_key, gateway.client_secret_ttl_s),
+            self._sessions,
+            lambda: initial_settings(self._live),
+            self._limits,
         )
+        describe = self._readiness.describe
+        routes = [
+            *health_routes(describe),
+            *model_routes(describe, self._started_s),
+            metrics_route(agent_address),
+            *conversation_routes(self._store),
+            *page.routes(),
+        ]
+        origins = OriginPolicy(gateway.allowed_origins, gateway.public_url, keys.required)
+        return build_asgi_app(entrance, origins, routes, self._lifespan)
 
-    async def _livez(self, _: Request) -> Response:
-        return PlainTextResponse("ok")
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
+        """Serve runs it from the constructor to the end of the replica."""
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(self._close_sessions_at_drain())]
+            if serve.get_replica_context().rank.rank == 0:
+                background.append(tasks.create_task(self._readiness.announce(self._config.gateway.public_url)))
+            yield
+            for task in background:
+                task.cancel()
+        await self._speech_model.close()
+        await self._store.close()
 
-    async def _readyz(self, _: Request) -> Response:
-        described = await self.readiness.describe(2.0)
-        ready = all(answer.ready for answer in described.values())
-        body = {name: {"engine": answer.engine, "problem": answer.problem} for name, answer in described.items()}
-        return JSONResponse({"ready": ready, "deployments": body}, status_code=200 if ready else 503)
+    async def _close_sessions_at_drain(self) -> None:
+        await wait_for_drain()
+        self._sessions.close_all()
 
-    async def _echo(self, websocket: WebSocket) -> None:
-        await websocket.accept()
-        drain = asyncio.create_task(wait_for_drain())
-        try:
-            while True:
-                heard = asyncio.create_task(websocket.receive_text())
-                await asyncio.wait({heard, drain}, return_when=asyncio.FIRST_COMPLETED)
-                if drain.done():
-                    heard.cancel()
-                    await websocket.close(1001, "server is shutting down")
-                    return
-                await websocket.send_text(heard.result())
-        except WebSocketDisconnect:
-            return
-        finally:
-            drain.cancel()
+    def _make_session(self, settings: SessionSettings) -> Session:
+        conversation_id = new_id("conv")
+        surroundings = Surroundings(self._asr, self._llm, self._tts, self._speech_model, self._live)
+        return Session(surroundings, settings, self._store.recorder(conversation_id), conversation_id)
+
+    def _limits(self) -> Limits:
+        gateway = self._config.gateway
+        return Limits(gateway.max_audio_append_bytes, gateway.max_message_bytes, self._live.max_text_chars)

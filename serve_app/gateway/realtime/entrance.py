@@ -1,0 +1,90 @@
+"""Who comes in at `WS /v1/realtime?model=…`, with which settings, and what is said to those who do not."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from deployments.runtime.clock import wall_s
+from deployments.runtime.errors import ParleyError, ServerFull, Unauthorized, UserError
+from serve_app.gateway.client_secrets import PREFIX, ClientSecrets
+from serve_app.gateway.keys import ApiKeys, bearer
+from serve_app.gateway.realtime.limits import Limits
+from serve_app.gateway.realtime.socket import RealtimeSocket, close, error_event
+from serve_app.gateway.realtime.wire import Outbound
+from serve_app.gateway.sessions import Sessions
+from serve_app.session.closing import SERVER_FULL, Closing
+from serve_app.session.ids import new_id
+from serve_app.session.settings import SessionSettings
+
+log = logging.getLogger(__name__)
+
+SUBPROTOCOL = "realtime"
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+_UNAUTHORIZED = 3000
+"""As OpenAI closes for a wrong key; IANA's registry of close codes calls it `Unauthorized`."""
+_POLICY = 1008
+"""RFC 6455 §7.4.1: a policy is violated, and none of the other codes fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """The WebSocket's endpoint."""
+
+    keys: ApiKeys
+    secrets: ClientSecrets
+    sessions: Sessions
+    defaults: Callable[[], SessionSettings]
+    """What a session has before its client sets anything; may change while the server runs."""
+    limits: Callable[[], Limits]
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Hold one connection from its handshake to its end."""
+        offered = websocket.scope.get("subprotocols", [])
+        try:
+            await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+            try:
+                settings = self._settings(websocket, offered)
+            except UserError as error:
+                await _turn_away(websocket, error)
+                return
+            await self._converse(websocket, settings)
+        except WebSocketDisconnect:
+            log.info("a client left during the handshake")
+
+    async def _converse(self, websocket: WebSocket, settings: SessionSettings) -> None:
+        extensions = websocket.query_params.get("parley_events") == "1"
+        try:
+            with self.sessions.enter(settings) as session:
+                await RealtimeSocket(websocket, session, self.limits(), extensions).serve()
+        except ServerFull as error:
+            log.warning("turned away a client: %s", error)
+            await close(websocket, Closing(SERVER_FULL.code, error.message))
+
+    def _settings(self, websocket: WebSocket, offered: list[str]) -> SessionSettings:
+        """Check the key. Raises Unauthorized, InvalidRequest."""
+        settings = self.defaults()
+        key = _key(websocket, offered)
+        if key is not None and key.startswith(PREFIX):
+            settings = settings.updated(self.secrets.open(key, wall_s()))
+        else:
+            self.keys.check(key)
+        model = websocket.query_params.get("model")
+        return settings.updated({"model": model}) if model else settings
+
+
+def _key(websocket: WebSocket, offered: list[str]) -> str | None:
+    """From the header, or as browsers send it, who cannot set headers on a WebSocket."""
+    for subprotocol in offered:
+        if subprotocol.startswith(_KEY_SUBPROTOCOL):
+            return subprotocol.removeprefix(_KEY_SUBPROTOCOL)
+    return bearer(websocket.headers.get("authorization"))
+
+
+async def _turn_away(websocket: WebSocket, error: ParleyError) -> None:
+    """Say why, then close: a browser shows its page nothing of a refused handshake."""
+    for message in Outbound(new_id("sess"), extensions=False).messages(error_event(error)):
+        await websocket.send_text(message)
+    code = _UNAUTHORIZED if isinstance(error, Unauthorized) else _POLICY
+    await close(websocket, Closing(code, f"{error.realtime_type}.{error.code}"))
