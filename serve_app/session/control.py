@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from deployments.media.audio import SPEECH_RATE_HZ, ms_to_samples
+from deployments.media.audio import SPEECH_RATE_HZ, ms_to_samples, samples_to_ms
 from deployments.runtime.errors import Conflict, InvalidRequest, NotFound, ParleyError
 from serve_app.session import commands as cmd
 from serve_app.session import events as ev
@@ -75,26 +75,24 @@ class Control:
         self.refuse(Conflict("no response is in progress", "response_cancel_not_active"), self._event_id)
 
     async def _commit(self, command: cmd.Commit) -> None:
-        session = self._session
-        hearing = session.ear.hearing
-        if hearing is None or hearing.fed_samples < _LEAST_COMMIT_SAMPLES:
-            heard_ms = 0 if hearing is None else hearing.fed_samples * 1000 // SPEECH_RATE_HZ
+        listening = self._session.listening
+        if listening.buffered_samples < _LEAST_COMMIT_SAMPLES:
             raise InvalidRequest(
-                f"the buffer holds {heard_ms} ms of sound, a commit takes at least 100 ms",
+                f"the buffer holds {samples_to_ms(listening.buffered_samples, SPEECH_RATE_HZ):.0f} ms of sound, "
+                "a commit takes at least 100 ms",
                 "input_audio_buffer_commit_empty",
             )
-        if session.ear.detects:
-            session.end_utterance_unanswered()
+        if listening.speech_goes_on:
+            listening.end_unanswered()
         else:
-            session.commit_manually()
+            listening.commit_buffer()
 
     async def _clear(self, command: cmd.Clear) -> None:
-        session = self._session
-        if session.ear.hearing is not None and session.ear.detects and session.state is not State.LISTENING:
-            session.happen(Event.ABANDONED)
+        if self._session.listening.speech_goes_on:
+            self._session.happen(Event.ABANDONED)
         else:
-            session.ear.drop()
-        session.emit(ev.BufferCleared())
+            self._session.listening.drop()
+        self._session.emit(ev.BufferCleared())
 
     async def _update(self, command: cmd.Update) -> None:
         session = self._session
@@ -103,8 +101,9 @@ class Control:
 
     async def _create_item(self, command: cmd.CreateItem) -> None:
         if command.audio:
-            hearing = self._session.new_hearing(f"{self._session.id}/{command.item.id}")
-            transcript = await self._session.utterances.transcribe(hearing, command.audio)
+            transcript = await self._session.utterances.transcribe(
+                command.item.id, self._session.settings, command.audio
+            )
             content = tuple(
                 Part(part.type, transcript.text) if part.type == "input_audio" and part.text is None else part
                 for part in command.item.content
@@ -147,7 +146,5 @@ class Control:
                 return
             active = session.replies.active
             if active is None or active.writer.id != response_id:
-                raise NotFound(
-                    f"no response {response_id!r} is running", "response_cancel_not_active", "response_id"
-                )
+                raise NotFound(f"no response {response_id!r} is running", "response_cancel_not_active", "response_id")
         session.happen(Event.CANCEL)

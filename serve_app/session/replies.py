@@ -16,7 +16,7 @@ from serve_app.session.item_desk import ItemDesk
 from serve_app.session.items import Item
 from serve_app.session.metrics import SessionMetrics
 from serve_app.session.response import Conversation, ResponseWriter
-from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings
+from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings, language_of
 from serve_app.session.turn import Turn, TurnHooks
 
 
@@ -194,12 +194,6 @@ class Replies:
             output_tokens=turn.usage.output_tokens,
             output_audio_ms=turn.spoken_ms,
         )
-
-
-def language_of(settings: SessionSettings, config: SessionConfig) -> str | None:
-    """The language that the client set for what it says, else the server's."""
-    transcription = settings.audio.input.transcription
-    return (transcription.language if transcription else None) or config.language
 
 
 def _tool(tool: FunctionTool) -> Tool:

@@ -174,6 +174,12 @@ def initial_settings(config: SessionConfig) -> SessionSettings:
     return SessionSettings(instructions=config.instructions, audio=audio)
 
 
+def language_of(settings: SessionSettings, config: SessionConfig) -> str | None:
+    """The language that the client set for what it says, else the server's."""
+    transcription = settings.audio.input.transcription
+    return (transcription.language if transcription else None) or config.language
+
+
 def _merge(old: Any, new: Any) -> Any:
     # A tagged object whose tag changes is replaced: fields of a server_vad mean nothing to a semantic_vad.
     if isinstance(old, dict) and isinstance(new, dict) and new.get("type", old.get("type")) == old.get("type"):

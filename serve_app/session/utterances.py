@@ -1,24 +1,45 @@
 """From recognised speech to user items: commits what was said at once, and fills in the words when they are final."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from deployments.asr.contract import Transcript
-from deployments.media.audio import SPEECH_RATE_HZ, samples_to_ms
+from configs.session import SessionConfig
+from deployments.asr.client import AsrClient
+from deployments.asr.contract import AsrOptions, Transcript
+from deployments.media.audio import SPEECH_RATE_HZ, ms_to_samples, samples_to_ms
 from deployments.runtime.errors import ParleyError
 from serve_app.session import events as ev
 from serve_app.session.hearing import Hearing
 from serve_app.session.items import Item, Part
 from serve_app.session.response import Conversation
+from serve_app.session.settings import SessionSettings, language_of
 
 
 class Utterances:
     """Adds the user's spoken items to a conversation. Tasks belong to the session's group."""
 
-    def __init__(self, conversation: Conversation, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        asr: AsrClient,
+        session_id: str,
+        config: SessionConfig,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
         self._conversation = conversation
+        self._asr = asr
+        self._session_id = session_id
+        self._config = config
         self._tasks = tasks
+        self._last: asyncio.Task[None] | None = None
+
+    def hear(self, settings: SessionSettings, on_interim: Callable[[Transcript], None]) -> Hearing:
+        """Begin to recognise what the user says next."""
+        hearing = self._hearing(self._session_id, settings, on_interim)
+        self._last = self._tasks.create_task(hearing.run(self._last))
+        return hearing
 
     def commit(self, item_id: str, hearing: Hearing | None, *, transcribed: bool) -> asyncio.Task[bool]:
         """Make an utterance an item of the conversation; the task says whether it holds words.
@@ -33,14 +54,22 @@ class Utterances:
         self._conversation.emit(ev.ItemDone(item, before))
         return self._tasks.create_task(self._fill_in(item, hearing, transcribed), name=f"words of {item_id}")
 
-    async def transcribe(self, hearing: Hearing, pcm: bytes) -> Transcript:
+    async def transcribe(self, item_id: str, settings: SessionSettings, pcm: bytes) -> Transcript:
         """The words of a complete recording. Raises what recognition raises, and TooLarge."""
+        hearing = self._hearing(f"{self._session_id}/{item_id}", settings, lambda _: None)
         hearing.feed(pcm)
         task = self._tasks.create_task(hearing.run())
         try:
             return await hearing.final()
         finally:
             task.cancel()
+
+    def _hearing(self, channel: str, settings: SessionSettings, on_interim: Callable[[Transcript], None]) -> Hearing:
+        """Recognition has one utterance of a channel at a time."""
+        transcription = settings.audio.input.transcription
+        options = AsrOptions(language_of(settings, self._config), (transcription and transcription.prompt) or "")
+        max_samples = ms_to_samples(self._config.max_unanswered_s * 1000, SPEECH_RATE_HZ)
+        return Hearing(self._asr, channel, options, max_samples=max_samples, on_interim=on_interim)
 
     async def _fill_in(self, item: Item, hearing: Hearing | None, transcribed: bool) -> bool:
         if hearing is None:

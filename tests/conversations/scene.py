@@ -1,7 +1,7 @@
 """A conversation scripted in seconds, played on a virtual clock with in-process stages and their fake engines.
 
-Nothing of Parley is replaced: the real session talks to the real stage servers through in-process ports. Only the speech
-model is a stand-in that goes by loudness, since no thread may run on the virtual clock.
+Nothing of Parley is replaced: the real session talks to the real stage servers through in-process ports. Only the
+speech model is a stand-in that goes by loudness, since no thread may run on the virtual clock.
 """
 
 import asyncio
@@ -31,8 +31,9 @@ from serve_app.session.closing import CLIENT_LEFT
 from serve_app.session.commands import Append, Command
 from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
 from serve_app.session.recording import NullRecorder, Recorder
-from serve_app.session.session import Session, Surroundings
+from serve_app.session.session import Session
 from serve_app.session.settings import initial_settings
+from serve_app.session.surroundings import Surroundings
 from serve_app.session.vad import CHUNK_SAMPLES, SpeechStream
 from tests.virtual_time import run_virtual
 
@@ -166,13 +167,12 @@ class Scene:
         entries: list[tuple[float, ev.ServerEvent]] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(session.run())
+                running = tasks.create_task(session.run())
                 tasks.create_task(self._listen(session, entries))
                 actors = [tasks.create_task(self._act(session)), tasks.create_task(self._leave(session))]
                 if self.microphone:
                     actors.append(tasks.create_task(self._speak(session)))
-                while session.closing is None and clock.now_s() < self.lasts_s:
-                    await asyncio.sleep(FRAME_S)
+                await asyncio.wait((running,), timeout=self.lasts_s)
                 for actor in actors:
                     actor.cancel()
                 session.close(CLIENT_LEFT)
@@ -184,7 +184,7 @@ class Scene:
     async def _listen(self, session: Session, entries: list[tuple[float, ev.ServerEvent]]) -> None:
         async with aclosing(session.events()) as events:
             async for event in events:
-                entries.append((clock.now_s(), event))
+                entries.append((clock.now_s(), event))  # noqa: PERF401 - the time is that of this very moment
 
     async def _speak(self, session: Session) -> None:
         started_s = clock.now_s()

@@ -151,18 +151,17 @@ def test_a_call_is_answered_once_and_only_if_it_was_made(call_id: str) -> None:
 
 
 LEAVE_IN = {
-    State.IDLE: (0.01, {}),
-    State.LISTENING: (0.3, {}),
-    State.USER_SPEAKING: (0.8, {}),
-    State.THINKING: (1.6, {"llm": fake_llm.Config(first_token_ms=1000)}),
-    State.SPEAKING: (2.0, {}),
+    State.IDLE: 0.01,
+    State.LISTENING: 0.3,
+    State.USER_SPEAKING: 0.8,
+    State.THINKING: 1.6,
+    State.SPEAKING: 2.6,
 }
 
 
 @pytest.mark.parametrize("state", LEAVE_IN)
 def test_a_client_that_vanishes_leaves_nothing_running(state: State) -> None:
-    at_s, more = LEAVE_IN[state]
-    log = Scene(user=ASK, leaves_s=at_s, **more).play()
+    log = Scene(user=ASK, leaves_s=LEAVE_IN[state], llm=fake_llm.Config(first_token_ms=500)).play()
     expected = [] if state is State.IDLE else [state.value]
     assert log.states[:-1][-1:] == expected
     assert log.states[-1] == "closed"

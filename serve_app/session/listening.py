@@ -1,0 +1,166 @@
+"""From the microphone to the state machine: onsets, endpoints, interruptions, long silences."""
+
+import asyncio
+from typing import Protocol
+
+from deployments.asr.contract import Transcript
+from serve_app.session import events as ev
+from serve_app.session.ear import Ear, Endpoint
+from serve_app.session.hearing import Hearing
+from serve_app.session.ids import new_id
+from serve_app.session.interruption import Decision, Overlap
+from serve_app.session.machine import Event, State
+from serve_app.session.replies import Plan
+from serve_app.session.settings import ServerVad, SessionSettings, language_of
+from serve_app.session.surroundings import Surroundings
+from serve_app.session.utterances import Utterances
+
+
+class Floor(Protocol):
+    """The session as its listening side sees it."""
+
+    state: State
+    settings: SessionSettings
+
+    def happen(self, event: Event, plan: Plan | None = None) -> None:
+        """Let the state machine take a step."""
+        ...
+
+    def emit(self, event: ev.ServerEvent) -> None:
+        """Tell the client."""
+        ...
+
+
+class Listening:
+    """Hears the user for one session. Its methods without `async` are effects of the state machine."""
+
+    def __init__(self, floor: Floor, around: Surroundings, utterances: Utterances) -> None:
+        self._floor = floor
+        self._around = around
+        self._config = around.config
+        self._utterances = utterances
+        self._ear = Ear(around.speech_model, around.config, self._open_hearing)
+        self._item_id = ""
+        self._start_ms = 0
+        self._endpoint: Endpoint | None = None
+        self._words: asyncio.Task[bool] | None = None
+        self._reply_ended_ms: int | None = None
+
+    @property
+    def speech_goes_on(self) -> bool:
+        """Whether an utterance that detection follows is in progress."""
+        return self._ear.detects and self._ear.hearing is not None
+
+    @property
+    def buffered_samples(self) -> int:
+        """Sound that waits to be committed, at 16 kHz."""
+        return 0 if self._ear.hearing is None else self._ear.hearing.fed_samples
+
+    async def hear(self, pcm: bytes) -> None:
+        """Take the next sound. Raises TooLarge when, without turn detection, too much waits for a commit."""
+        for frame in self._ear.frames(pcm):
+            heard = await self._ear.hear(frame)
+            if isinstance(heard, Endpoint):
+                self._on_endpoint(heard)
+            elif heard is not None:
+                self._on_onset(heard.start_ms)
+            self._after_frame()
+
+    def configure(self, settings: SessionSettings) -> None:
+        """Listen by other settings; what is in the buffer is committed or cleared where detection goes off or on."""
+        detection = settings.audio.input.turn_detection
+        if detection is None and self.speech_goes_on:
+            self.end_unanswered()
+        elif detection is not None and self._ear.hearing is not None and not self._ear.detects:
+            self.drop()
+            self._floor.emit(ev.BufferCleared())
+        self._ear.configure(detection, language_of(settings, self._config))
+
+    def begin(self) -> None:
+        """Recognise the utterance whose onset was just heard."""
+        self._ear.begin()
+
+    def announce(self) -> None:
+        """Tell the client that the user speaks."""
+        self._floor.emit(ev.SpeechStarted(self._start_ms, self._item_id))
+
+    def end(self) -> None:
+        """The utterance becomes an item; its final words follow."""
+        assert self._endpoint is not None
+        self._floor.emit(ev.SpeechStopped(self._endpoint.end_ms, self._item_id))
+        self._words = self._commit(self._item_id, self._ear.end())
+
+    def drop(self) -> None:
+        """Forget the utterance in progress."""
+        self._ear.drop()
+
+    def end_unanswered(self) -> None:
+        """The client says that the utterance which detection follows is over."""
+        self._endpoint = Endpoint(self._ear.heard_ms, 0.0)
+        self._floor.happen(Event.ENDPOINT_UNANSWERED)
+
+    def commit_buffer(self) -> None:
+        """The client says that what it has sent is an utterance (detection is off)."""
+        self._commit(new_id("item"), self._ear.end())
+
+    def take_words(self) -> "asyncio.Task[bool] | None":
+        """The final words of the last utterance, for the reply that answers them."""
+        words, self._words = self._words, None
+        return words
+
+    def reply_ended(self) -> None:
+        """From now on the user's silence counts."""
+        self._reply_ended_ms = self._ear.heard_ms
+
+    def _on_onset(self, start_ms: int) -> None:
+        self._item_id = new_id("item")
+        self._start_ms = start_ms
+        self._reply_ended_ms = None
+        detection = self._floor.settings.audio.input.turn_detection
+        replying = self._floor.state in (State.THINKING, State.SPEAKING)
+        interrupts = detection is None or detection.interrupt_response
+        self._floor.happen(Event.OVERLAP if replying and not interrupts else Event.ONSET)
+
+    def _on_endpoint(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        detection = self._floor.settings.audio.input.turn_detection
+        answered = detection is not None and detection.create_response
+        event = Event.ENDPOINT if answered else Event.ENDPOINT_UNANSWERED
+        self._floor.happen(event, Plan(silence_ms=endpoint.silence_ms))
+
+    def _after_frame(self) -> None:
+        if self._floor.state is State.HELD:
+            self._decide()
+        elif self._floor.state is State.LISTENING and self._reply_ended_ms is not None:
+            detection = self._floor.settings.audio.input.turn_detection
+            timeout_ms = detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
+            if timeout_ms is not None and self._ear.heard_ms - self._reply_ended_ms >= timeout_ms:
+                self._prompt_again(self._reply_ended_ms)
+
+    def _decide(self) -> None:
+        words = self._ear.hearing.transcript.text if self._ear.hearing else ""
+        overlap = Overlap(self._ear.utterance_ms, words, language_of(self._floor.settings, self._config))
+        decision = self._around.interruption.decide(overlap)
+        if decision is Decision.INTERRUPT:
+            self._around.metrics.interrupted()
+            self._floor.happen(Event.INTERRUPT)
+        elif decision is Decision.RESUME:
+            self._floor.happen(Event.RESUME)
+
+    def _prompt_again(self, silent_since_ms: int) -> None:
+        self._reply_ended_ms = None
+        item_id = new_id("item")
+        self._floor.emit(ev.TimeoutTriggered(silent_since_ms, self._ear.heard_ms, item_id))
+        self._commit(item_id, None)
+        self._floor.happen(Event.RESPOND)
+
+    def _commit(self, item_id: str, hearing: Hearing | None) -> "asyncio.Task[bool]":
+        transcribed = self._floor.settings.audio.input.transcription is not None
+        return self._utterances.commit(item_id, hearing, transcribed=transcribed)
+
+    def _open_hearing(self) -> Hearing:
+        return self._utterances.hear(self._floor.settings, self._on_interim)
+
+    def _on_interim(self, transcript: Transcript) -> None:
+        if self._ear.hearing is not None:
+            self._floor.emit(ev.InterimTranscript(self._item_id, transcript.text))
