@@ -67,8 +67,10 @@ def _set_up(engine: Engine, busy_timeout_ms: int) -> None:
 
     def began(connection: Connection) -> None:
         # A writer takes the lock at once: one that begins by reading fails without waiting if another wrote since.
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("busy_timeout_ms") is not None:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {options['busy_timeout_ms']}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", began)

@@ -14,6 +14,8 @@ from serve_app.store.database import private_file, sync_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_TIMEOUT_S = 60.0
+# The check reads the whole file: 0.13 s for 125 MB from the page cache.
+_CHECKED_BYTES = 1 << 30
 
 
 def prepare(config: StoreConfig) -> None:
@@ -50,9 +52,10 @@ def _upgrade(config: StoreConfig) -> None:
     alembic = alembic_config()
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
-            problem = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
-            if problem != "ok":
-                raise _damaged(config.path, problem)
+            if config.path.stat().st_size <= _CHECKED_BYTES:
+                problem = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+                if problem != "ok":
+                    raise _damaged(config.path, problem)
             alembic.attributes["connection"] = connection
             command.upgrade(alembic, "head")
     finally:

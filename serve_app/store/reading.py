@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.runtime.errors import InvalidRequest, NotFound
 from serve_app.store.schema import conversation, item, usage
+from serve_app.store.statements import storable
 
 Json = dict[str, Any]
 Order = Literal["asc", "desc"]
@@ -20,7 +21,7 @@ async def conversations_page(connection: AsyncConnection, limit: int, after: str
     by = (conversation.c.created_at_ms, conversation.c.id)
     query = select(conversation).where(_LIVE)
     if after is not None:
-        cursor = await connection.execute(select(*by).where(conversation.c.id == after, _LIVE))
+        cursor = await connection.execute(select(*by).where(conversation.c.id == storable(after), _LIVE))
         query = query.where(_beyond(by, cursor.one_or_none(), after, order))
     return await _page(connection, query, by, limit, order, conversation_json)
 
@@ -49,7 +50,7 @@ async def items_page(
     query = select(item).where(item.c.conversation_id == conversation_id)
     if after is not None:
         cursor = await connection.execute(
-            select(*by).where(item.c.conversation_id == conversation_id, item.c.id == after)
+            select(*by).where(item.c.conversation_id == conversation_id, item.c.id == storable(after))
         )
         query = query.where(_beyond(by, cursor.one_or_none(), after, order))
     return await _page(connection, query, by, limit, order, item_json)

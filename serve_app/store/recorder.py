@@ -27,8 +27,8 @@ class Changes:
 
     @property
     def count(self) -> int:
-        """Rows that will be touched, beside the conversation's own."""
-        return len(self.deleted) + len(self.items) + len(self.moved) + len(self.heard) + len(self.usage)
+        """Rows that will be touched, the conversation's own included."""
+        return 1 + len(self.deleted) + len(self.items) + len(self.moved) + len(self.heard) + len(self.usage)
 
 
 class ConversationRecorder:
@@ -68,7 +68,7 @@ class ConversationRecorder:
     @property
     def pending(self) -> int:
         """Rows that are waiting to be written."""
-        return self._changes.count
+        return self._changes.count if self._dirty else 0
 
     def conversation_started(
         self, *, session_id: str, model: str, voice: str, metadata: Mapping[str, Any] | None = None
@@ -110,8 +110,8 @@ class ConversationRecorder:
         self._changes.deleted.add(item_id)
 
     def heard(self, item_id: str, heard_ms: int, text: str) -> None:
-        """How much of an assistant's item has been played by now."""
-        if self.forgotten:
+        """How much of an assistant's item has been played by now; nothing for an item that is not there."""
+        if self.forgotten or item_id not in self._positions:
             return
         self._touch()
         self._changes.heard[item_id] = {"heard_ms": heard_ms, "heard_text": text}

@@ -23,6 +23,8 @@ from serve_app.store.statements import write_changes
 from serve_app.store.writer import Writer, WriterStats
 
 MAX_PAGE = 100
+# Waiting for a lock cannot be cancelled; while closing, many short attempts keep to the deadline.
+_HASTE_MS = 100
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Far longer than any session: a row that stands for a deleted conversation has no writer left by then.
 _TOMBSTONE_MS = 7 * 24 * 3600 * 1000
@@ -53,7 +55,10 @@ class Store:
         return store
 
     async def close(self) -> None:
-        """Write what is left, within `close_deadline_ms`, and close the database."""
+        """Write what is left, within `close_deadline_ms`, and close the database.
+
+        A write that is already waiting for another process's lock is waited for, up to `busy_timeout_ms`.
+        """
         try:
             await self._writer.close()
         finally:
@@ -143,7 +148,9 @@ class Store:
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         with translated():
             async with self._engine.connect() as connection:
-                await connection.execution_options(writes=True)
+                await connection.execution_options(
+                    writes=True, busy_timeout_ms=_HASTE_MS if self._writer.closing else None
+                )
                 async with connection.begin():
                     yield connection
 

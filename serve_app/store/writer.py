@@ -52,6 +52,7 @@ class Writer:
         self._write = write
         self._dirty: dict[str, ConversationRecorder] = {}
         self._changed = asyncio.Event()
+        self._changed_at_s = 0.0
         self._closing = asyncio.Event()
         self._retry_s: float | None = None
         self._task = asyncio.create_task(self._run(), name="store writer")
@@ -62,6 +63,11 @@ class Writer:
         return self._retry_s is not None
 
     @property
+    def closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing.is_set()
+
+    @property
     def pending(self) -> int:
         """Rows waiting to be written."""
         return sum(recorder.pending for recorder in self._dirty.values())
@@ -69,7 +75,9 @@ class Writer:
     def changed(self, recorder: ConversationRecorder) -> None:
         """Remember that a conversation has something to write."""
         self._dirty[recorder.id] = recorder
-        self._changed.set()
+        if not self._changed.is_set():
+            self._changed_at_s = now_s()
+            self._changed.set()
 
     async def flush(self) -> bool:
         """Write what is waiting now; False when the database did not take it (it is kept)."""
@@ -105,8 +113,12 @@ class Writer:
     async def _run(self) -> None:
         while not self._closing.is_set():
             await self._changed.wait()
+            pause_s = self._retry_s
+            if pause_s is None:
+                # Counted from the oldest change: one made during the last write does not wait longer.
+                pause_s = self._changed_at_s + self._config.flush_ms / 1000 - now_s()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._retry_s or self._config.flush_ms / 1000):
+                async with asyncio.timeout(pause_s):
                     await self._closing.wait()
             if not self._closing.is_set():
                 await self.flush()
