@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 from deployments.asr.client import AsrClient, Utterance
-
 from deployments.asr.contract import AsrOptions, Transcript
 from deployments.media.audio import BYTES_PER_SAMPLE, SPEECH_RATE_HZ, ms_to_samples, samples_of
 from deployments.runtime.errors import ParleyError, TooLarge
