@@ -135,6 +135,8 @@ class Scene:
     recorder: Recorder = field(default_factory=NullRecorder)
     microphone: bool = True
     stage_deadline_s: float = 3.0
+    reads: bool = True
+    """Whether the client reads what it is told."""
 
     def play(self) -> Log:
         """Play it to its end."""
@@ -182,6 +184,8 @@ class Scene:
         return Log(tuple(entries), tuple(requests), session, llm_engine, tts_engine)
 
     async def _listen(self, session: Session, entries: list[tuple[float, ev.ServerEvent]]) -> None:
+        if not self.reads:
+            return
         async with aclosing(session.events()) as events:
             async for event in events:
                 entries.append((clock.now_s(), event))  # noqa: PERF401 - the time is that of this very moment
