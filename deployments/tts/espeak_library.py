@@ -14,8 +14,8 @@ from pathlib import Path
 
 from deployments.runtime.errors import ConfigError
 
-MIN_RATE_WPM, MAX_RATE_WPM = 80, 700
-"""Below 80 the library speaks as at 80."""
+MIN_RATE_WPM, MAX_RATE_WPM = 80, 449
+"""It speaks no slower; from 450 it squeezes the sound afterwards, and its marks no longer fit (10 % off at 600)."""
 CHUNK_MS = 250
 """A sentence of 3.3 s costs 4.5 ms of CPU, and streaming it to an event loop 2 ms more, or 5 ms with the library's own
 60 ms: each chunk passes Python's lock to and fro. The first chunk is there after 1.0 instead of 0.9 ms."""
@@ -169,5 +169,7 @@ def _marks(events: "ctypes._Pointer[_Event]") -> tuple[WordMark | PhonemeMark, .
             marks.append(WordMark(event.text_position - 1, event.sample))
         elif event.type == _EVENT_PHONEME:
             # Eight bytes without a terminator: a long symbol may end in half a character.
-            marks.append(PhonemeMark(event.id.string.decode(errors="ignore"), event.sample))
+            symbol = event.id.string.decode(errors="ignore")
+            if not symbol.startswith("("):  # "(de)": from here on by the rules of another language
+                marks.append(PhonemeMark(symbol, event.sample))
     return tuple(marks)

@@ -20,7 +20,14 @@ from deployments.runtime.errors import ConfigError, InvalidRequest, StageUnavail
 from deployments.runtime.worker import Worker
 from deployments.tts.clause_times import ClauseTimes
 from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice
-from deployments.tts.espeak_library import EspeakLibrary, SpokenChunk, WordMark, espeak_library
+from deployments.tts.espeak_library import (
+    MAX_RATE_WPM,
+    MIN_RATE_WPM,
+    EspeakLibrary,
+    SpokenChunk,
+    WordMark,
+    espeak_library,
+)
 from deployments.tts.espeak_voices import VOICES, espeak_name
 from deployments.tts.text_pieces import pieces
 from deployments.tts.voices import voice_named
@@ -30,11 +37,12 @@ PIECE_CHARS = 200
 """The library speaks one piece at a time and requests take turns between pieces, so a long text does not hold up a
 short one, and what waits to be read is bounded."""
 ONSET_LEVEL = 33
-"""Below this (-60 dB of full scale) the beginning is silence and is cut off."""
+"""Below this (-60 dB of full scale) the start is silence and is cut off: 11 ms on average in English, at most 47."""
 ONSET_MARGIN_MS = 2.0
 
-# A clause without punctuation at its end goes on in the next one: no pause.
-_ENDS_PHRASE = re.compile(r"[.!?…,;:—–。、，！？；：][\"'”’»)\]]*\s*$")
+# A clause without punctuation at its end goes on in the next one: no pause. Before a closing quotation mark or bracket
+# espeak pauses by itself.
+_ENDS_PHRASE = re.compile(r"[.!?…,;:—–。、，！？；：][*_\s]*$")
 # espeak obeys control characters (0x01 changes rate and pitch), C strings end at 0, and half a surrogate pair cannot be
 # encoded.
 _UNSAYABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -47,8 +55,8 @@ class Config(BaseModel):
 
     voice: str = "en-us"
     """Id or alias of the voice for requests that name none."""
-    rate_wpm: int = Field(default=175, ge=80, le=450)
-    """Words per minute at speed 1. The library speaks 80 at least, so at 175 a speed below 0.46 sounds like 0.46."""
+    rate_wpm: int = Field(default=175, ge=MIN_RATE_WPM, le=MAX_RATE_WPM)
+    """Words per minute at speed 1. It can do 80 to 449, so at 175 speeds outside 0.46 to 2.57 sound like these."""
     end_pauses: bool = True
     """Whether a clause ends with the pause of its punctuation: 150 ms after a comma, 300 after a full stop."""
     max_waiting: int = Field(default=64, ge=1)
