@@ -4,11 +4,11 @@ Replicas, GPU fractions and autoscaling are Serve's own and stand under `deploym
 Gateway's `user_config` (`configs/session.py`).
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from configs.store import StoreConfig
 
 
 class Frozen(BaseModel):
@@ -52,28 +52,6 @@ class DeadlineConfig(Frozen):
     """For each next item of a reply."""
     tts_s: float = Field(default=15, gt=0)
     """For each next block of sound."""
-
-
-def data_home() -> Path:
-    """Where people's data is kept: $XDG_DATA_HOME/parley, by default ~/.local/share/parley."""
-    base = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG specification: a relative path is to be ignored.
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "parley"
-
-
-class StoreConfig(Frozen):
-    """Where conversations are kept."""
-
-    path: Path = Field(default_factory=lambda: data_home() / "parley.db")
-    """The SQLite file; its directory is made. Absolute, since a replica has its own working directory."""
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        path = path.expanduser()
-        if not path.is_absolute():
-            raise ValueError(f"must be an absolute path or begin with ~, not {str(path)!r}")
-        return path
 
 
 class AppConfig(Frozen):

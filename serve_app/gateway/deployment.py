@@ -36,7 +36,7 @@ from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.session.ids import new_id
 from serve_app.session.session import Session, Surroundings
 from serve_app.session.settings import SessionSettings, initial_settings
-from serve_app.store import Store, StoreConfig
+from serve_app.store import Store
 
 
 class Gateway:
@@ -54,7 +54,7 @@ class Gateway:
         self._readiness = Readiness({"Asr": asr, "Llm": llm, "Tts": tts})
         self._sessions = Sessions(self._make_session, config.gateway.max_sessions)
         self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
-        self._store = await Store.open(StoreConfig(url=f"sqlite:///{config.store.path}"))
+        self._store = await Store.open(config.store)
         self._speech_model = SileroBatcher(await asyncio.to_thread(SileroModel))
         self._started_s = wall_s()
 

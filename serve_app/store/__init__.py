@@ -1,6 +1,6 @@
 """Conversations on disk, written behind the conversation and never in its way."""
 
-from serve_app.store.config import StoreConfig
+from configs.store import StoreConfig
 from serve_app.store.store import Store
 
 __all__ = ["Store", "StoreConfig"]

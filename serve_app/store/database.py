@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from configs.store import StoreConfig
 from deployments.runtime.errors import ConfigError, ParleyError, StoreUnavailable
-from serve_app.store.config import StoreConfig
 from serve_app.store.writer import Unwritable
 
 # The database is at fault, not the values: worth another attempt.
@@ -30,22 +30,28 @@ def private_file(path: Path) -> None:
     except OSError as error:
         raise ConfigError(
             f"store: {path} cannot be written ({error.strerror}): "
-            "point the store's `url` at a folder of the user who runs Parley"
+            "point the store's `path` at a folder of the user who runs Parley"
         ) from error
 
 
 def async_engine(config: StoreConfig) -> AsyncEngine:
-    """The engine for reading and writing."""
-    engine = create_async_engine(config.driver_url("aiosqlite"), pool_timeout=config.busy_timeout_ms / 1000)
+    """The engine for reading and writing. Its errors and logs show no values: they are what people said."""
+    engine = create_async_engine(
+        _url(config, "aiosqlite"), hide_parameters=True, pool_timeout=config.busy_timeout_ms / 1000
+    )
     _set_up(engine.sync_engine, config.busy_timeout_ms)
     return engine
 
 
 def sync_engine(config: StoreConfig) -> Engine:
     """The engine for migrations, in a worker thread."""
-    engine = create_engine(config.driver_url("pysqlite"))
+    engine = create_engine(_url(config, "pysqlite"), hide_parameters=True)
     _set_up(engine, config.busy_timeout_ms)
     return engine
+
+
+def _url(config: StoreConfig, driver: str) -> URL:
+    return URL.create(f"sqlite+{driver}", database=str(config.path))
 
 
 def _set_up(engine: Engine, busy_timeout_ms: int) -> None:

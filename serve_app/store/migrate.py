@@ -6,14 +6,18 @@ from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
 from filelock import FileLock, Timeout
-from sqlalchemy import exc, text
+from sqlalchemy import delete, exc, text
 
+from configs.store import StoreConfig
+from deployments.runtime.clock import wall_s
 from deployments.runtime.errors import ConfigError
-from serve_app.store.config import StoreConfig
 from serve_app.store.database import private_file, sync_engine
+from serve_app.store.schema import conversation
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_TIMEOUT_S = 60.0
+# Far longer than any session: the row of a conversation deleted while it ran has no writer left by then.
+_TOMBSTONE_MS = 7 * 24 * 3600 * 1000
 # The check reads the whole file: 0.13 s for 125 MB from the page cache.
 _CHECKED_BYTES = 1 << 30
 
@@ -30,6 +34,8 @@ def prepare(config: StoreConfig) -> None:
             f"store: another process has been preparing {config.path} for {_LOCK_TIMEOUT_S:.0f} s: "
             "end it and start again"
         ) from error
+    except OSError as error:
+        raise ConfigError(f"store: the lock {config.path}.lock cannot be made: {error.strerror}") from error
     except CommandError as error:
         raise ConfigError(
             f"store: {config.path} was written by another version of Parley ({error}): run that version or a newer one"
@@ -58,6 +64,8 @@ def _upgrade(config: StoreConfig) -> None:
                     raise _damaged(config.path, problem)
             alembic.attributes["connection"] = connection
             command.upgrade(alembic, "head")
+            oldest_ms = int(wall_s() * 1000) - _TOMBSTONE_MS
+            connection.execute(delete(conversation).where(conversation.c.deleted_at_ms < oldest_ms))
     finally:
         engine.dispose()
 

@@ -10,10 +10,10 @@ from typing import Any, Self
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from configs.store import StoreConfig
 from deployments.runtime.clock import wall_s
 from deployments.runtime.errors import Conflict
 from serve_app.store import reading
-from serve_app.store.config import StoreConfig
 from serve_app.store.database import async_engine, translated
 from serve_app.store.migrate import prepare
 from serve_app.store.reading import Json, Order
@@ -26,8 +26,6 @@ MAX_PAGE = 100
 # Waiting for a lock cannot be cancelled; while closing, many short attempts keep to the deadline.
 _HASTE_MS = 100
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# Far longer than any session: a row that stands for a deleted conversation has no writer left by then.
-_TOMBSTONE_MS = 7 * 24 * 3600 * 1000
 
 
 class Store:
@@ -46,13 +44,7 @@ class Store:
     async def open(cls, config: StoreConfig) -> Self:
         """Make or migrate the database and start writing. Raises ConfigError when it cannot be used."""
         await asyncio.to_thread(prepare, config)
-        store = cls(config, async_engine(config))
-        try:
-            await store._bury()
-        except BaseException:
-            await store.close()
-            raise
-        return store
+        return cls(config, async_engine(config))
 
     async def close(self) -> None:
         """Write what is left, within `close_deadline_ms`, and close the database.
@@ -129,12 +121,6 @@ class Store:
     async def _write(self, batch: Sequence[Changes]) -> frozenset[str]:
         async with self._writing() as connection:
             return await write_changes(connection, batch)
-
-    async def _bury(self) -> None:
-        async with self._writing() as connection:
-            await connection.execute(
-                delete(conversation).where(conversation.c.deleted_at_ms < int(wall_s() * 1000) - _TOMBSTONE_MS)
-            )
 
     @contextlib.asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:

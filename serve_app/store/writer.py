@@ -11,9 +11,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from configs.store import StoreConfig
 from deployments.runtime.clock import now_s
 from deployments.runtime.errors import StoreUnavailable
-from serve_app.store.config import StoreConfig
 from serve_app.store.recorder import Changes, ConversationRecorder
 
 log = logging.getLogger(__name__)
@@ -127,6 +127,8 @@ class Writer:
         changes = {recorder: recorder.take() for recorder in recorders if not recorder.forgotten}
         for recorder in recorders:
             self._dirty.pop(recorder.id, None)
+        if not changes:
+            return
         try:
             try:
                 gone = await self._write(list(changes.values()))
@@ -171,7 +173,7 @@ class Writer:
             log.warning("conversations are being written again")
 
     def _shrink(self) -> None:
-        excess = self.pending - self._config.buffer_items
+        excess = self.pending - self._config.buffer_rows
         oldest_first = sorted(self._dirty.values(), key=lambda recorder: not recorder.ended)
         for recorder in oldest_first:
             if excess <= 0:

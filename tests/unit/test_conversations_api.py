@@ -31,7 +31,7 @@ def message(item_id: str, text: str = "hello") -> dict[str, Any]:
 
 def with_client(path: Path, body: Body, routes: list[Route] | None = None) -> None:
     async def main() -> None:
-        config = StoreConfig(url=f"sqlite:///{path / 'parley.db'}", busy_timeout_ms=10)
+        config = StoreConfig(path=path / "parley.db", busy_timeout_ms=10)
         async with await Store.open(config) as store:
             app = Starlette(
                 routes=[*conversation_routes(store), *(routes or [])], exception_handlers=exception_handlers()

@@ -53,7 +53,7 @@ def start(store: Store, conversation_id: str = "conv_1") -> ConversationRecorder
 
 def with_store(path: Path, body: Callable[[Store], Awaitable[None]], **options: int) -> None:
     async def main() -> None:
-        async with await Store.open(StoreConfig(url=f"sqlite:///{path / 'parley.db'}", **options)) as store:
+        async with await Store.open(StoreConfig(path=path / "parley.db", **options)) as store:
             await body(store)
 
     asyncio.run(main())
@@ -184,7 +184,7 @@ def test_whatever_happens_the_file_ends_up_like_the_history(
             history.insert(place, {"id": item_id, "text": text, "heard_ms": None})
 
     async def main(folder: Path) -> None:
-        config = StoreConfig(url=f"sqlite:///{folder / 'parley.db'}", busy_timeout_ms=1)
+        config = StoreConfig(path=folder / "parley.db", busy_timeout_ms=1)
         lock = sqlite3.connect(folder / "parley.db", isolation_level=None)
         async with await Store.open(config) as store, contextlib.AsyncExitStack() as stack:
             stack.callback(lock.close)
@@ -322,6 +322,7 @@ def test_a_value_that_no_database_takes_costs_only_its_conversation(
     with caplog.at_level(logging.ERROR):
         with_store(tmp_path, body)
     assert "conv_bad: 3 rows cannot be stored" in caplog.text
+    assert "hello" not in caplog.text
 
 
 def test_deleting_takes_everything_along(tmp_path: Path) -> None:
@@ -392,7 +393,7 @@ def test_a_conversation_that_runs_in_another_replica_stays_deleted(tmp_path: Pat
         recorder = start(running)
         recorder.item_put(message("a"))
         await running.flush()
-        async with await Store.open(StoreConfig(url=f"sqlite:///{tmp_path / 'parley.db'}")) as other:
+        async with await Store.open(StoreConfig(path=tmp_path / "parley.db")) as other:
             await other.delete("conv_1")
             recorder.item_put(message("b"))
             await running.flush()

@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployments.runtime.clock import now_s
 from deployments.runtime.errors import StoreUnavailable
-from serve_app.store.config import StoreConfig
+from serve_app.store import StoreConfig
 from serve_app.store.recorder import Changes, ConversationRecorder
 from serve_app.store.writer import BATCH, Unwritable, Writer
 from tests.virtual_time import run_virtual
@@ -51,7 +52,7 @@ class Disk:
 def with_writer(body: Callable[[Disk, Writer], Awaitable[None]], close: bool = True, **options: int) -> None:
     async def main() -> None:
         disk = Disk()
-        writer = Writer(StoreConfig(url="sqlite:////unused.db", **options), disk.write)
+        writer = Writer(StoreConfig(path=Path("/unused.db"), **options), disk.write)
         try:
             await body(disk, writer)
         finally:
@@ -138,7 +139,7 @@ def test_the_buffer_is_bounded_while_the_disk_fails(caplog: pytest.LogCaptureFix
         disk.failing = False
 
     with caplog.at_level(logging.ERROR):
-        with_writer(body, buffer_items=110)
+        with_writer(body, buffer_rows=110)
 
 
 def test_many_conversations_are_written_in_several_transactions() -> None:
