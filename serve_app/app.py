@@ -39,7 +39,8 @@ def _deployment(cls: type, **options: Any) -> serve.Deployment:
         "name": cls.__name__,
         "ray_actor_options": {"num_cpus": 0},
         "max_ongoing_requests": 200,
-        "health_check_period_s": 5.0,
+        # A replica that died is replaced after the next check.
+        "health_check_period_s": 2.0,
         "health_check_timeout_s": 10.0,
         # Serve waits this long before it looks whether a stopping replica is idle: 2 s by default, in every tier.
         "graceful_shutdown_wait_loop_s": 0.1,

@@ -4,6 +4,7 @@ Serve's default router ignores `session_id`; its consistent-hash router put 4 se
 sessions whenever replicas change. Each calling replica has its own router and so its own table.
 """
 
+import random
 import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Collection
@@ -75,7 +76,7 @@ class StickyTable:
 
 
 class StickyRouter(RequestRouter):
-    """Calls with a `session_id` go by the table; others to the replica with the shortest queue.
+    """Calls with a `session_id` go by the table; others to the shorter queue of two replicas taken at random.
 
     A full or unreachable replica is waited for, never left, until Serve says that it is gone.
     """
@@ -97,15 +98,17 @@ class StickyRouter(RequestRouter):
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> list[list[RunningReplica]]:
-        """One rank: the session's replica alone, or all of them."""
+        """One rank: the session's replica alone, or two of all."""
+        # Calls of the same moment see the same queues: out of all replicas they would all choose the same one.
+        two = random.sample(candidate_replicas, min(2, len(candidate_replicas)))
         if pending_request is None:
-            return [candidate_replicas]
+            return [two]
         # Without it Serve's loop would ask again at once, for ever, while the one candidate is full.
         pending_request.routing_context.should_backoff = True
         session_id = pending_request.metadata.session_id
         by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
         if not session_id or not by_name:
-            return [candidate_replicas]
+            return [two]
         return [[by_name[self._table.choose(session_id, by_name, now_s())]]]
 
     # Serve finds the call for which a replica was chosen by `internal_request_id`, which all calls of one parent
