@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from deployments.llm.rules.numbers import HOMOPHONES, parse, parse_tolerant, say
+from deployments.llm.rules.words import split
 
 LARGEST_BITS: Final = 4000
 DEEPEST: Final = 30
@@ -30,7 +31,7 @@ class Term:
     exact: bool = True
 
 
-_INFIX: Final = {
+_INFIX: Final[Mapping[tuple[str, ...], str]] = {
     ("plus",): "+",
     ("+",): "+",
     ("added", "to"): "+",
@@ -65,14 +66,18 @@ _SPOKEN: Final = {
     "mod": "modulo",
     "^": "to the power of",
 }
-_PREFIX: Final = {
+_PREFIX: Final[Mapping[tuple[str, ...], str]] = {
     ("square", "root", "of"): "the square root of",
     ("cube", "root", "of"): "the cube root of",
     ("twice",): "twice",
     ("double",): "twice",
     ("triple",): "three times",
 }
-_POSTFIX: Final = {("squared",): "squared", ("cubed",): "cubed", ("factorial",): "factorial"}
+_POSTFIX: Final[Mapping[tuple[str, ...], str]] = {
+    ("squared",): "squared",
+    ("cubed",): "cubed",
+    ("factorial",): "factorial",
+}
 _PARTS: Final = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _ARTICLES: Final = ("the", "a", "an")
 
@@ -91,7 +96,7 @@ def read(words: Sequence[str], start: int, depth: int = 0, floor: int = 1) -> Te
     return left
 
 
-def _phrase(words: Sequence[str], at: int, table: dict[tuple[str, ...], str]) -> tuple[str, int] | None:
+def _phrase(words: Sequence[str], at: int, table: Mapping[tuple[str, ...], str]) -> tuple[str, int] | None:
     """The longest phrase of a table that stands at `at`, and the index after it."""
     for length in range(5, 0, -1):
         name = table.get(tuple(words[at : at + length]))
@@ -249,6 +254,30 @@ def _bounded(value: Fraction) -> Fraction:
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > LARGEST_BITS:
         raise Impossible("That number is too big for me to say.")
     return value
+
+
+def symbols(text: str) -> str:
+    """The longest stretch of numbers and operations as it is written down: "2 + 3 * 4"; "" where there is none."""
+    words = split(infixed(text.lower()))
+    best: list[str] = []
+    current: list[str] = []
+    at = 0
+    while at < len(words):
+        sign = _phrase(words, at, _INFIX)
+        number = None if sign else parse_tolerant(words, at) if current else parse(words, at)
+        if number:
+            value, at = number
+            current.append(str(value) if value.denominator == 1 else str(float(value)))
+        elif sign and current:
+            current.append({"mod": "%"}.get(sign[0], sign[0]))
+            at = sign[1]
+        elif words[at] in ("(", ")"):
+            current.append(words[at])
+            at += 1
+        else:
+            current, at = [], at + 1
+        best = list(current) if len(current) > len(best) and (number or current[-1:] == [")"]) else best
+    return " ".join(best) if len(best) >= 3 else ""
 
 
 _FORMS: Final = (

@@ -60,6 +60,7 @@ _LASTING: Final = _any(
     "son daughter mother father mum mom dad sister brother friend boss teacher dog cat pet team city town country "
     "language size height sign nickname surname school company house street order appointment"
 )
+_QUESTION: Final = _any("what who which where when why how is are do does did can could tell")
 _TENS: Final = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 
 _FORMS: Final = (
@@ -88,7 +89,7 @@ _FORMS: Final = (
     _form(rf"\bI (?P<k>speak|play|study|drive|collect|teach) {_V}", "{k}", "you {k} {v}"),
     _form(rf"\bmy favourite {_KIND} (?:is|are) {_V}", "favourite {k}", "your favourite {k} is {v}"),
     _form(
-        rf"(?:^|\band )(?P<v>[\w ]{{1,40}}?) (?:is|are) my favourite {_KIND}{_END}",
+        rf"(?:^|\band )(?P<v>(?!{_QUESTION})[\w ]{{1,40}}?) (?:is|are) my favourite {_KIND}{_END}",
         *("favourite {k}", "your favourite {k} is {v}"),
     ),
     _form(

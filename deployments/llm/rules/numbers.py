@@ -143,7 +143,7 @@ def say(value: Fraction | int, places: int = 4) -> str:
 
 def is_exact(value: Fraction, places: int = 4) -> bool:
     """Whether `say` gives the number itself."""
-    return (value * 10**places).denominator == 1
+    return bool((value * 10**places).denominator == 1)
 
 
 def _say_whole(value: int) -> str:

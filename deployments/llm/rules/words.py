@@ -6,6 +6,12 @@ Recognition gives lower case and no punctuation, typing gives both: a rule sees 
 import re
 from typing import Final
 
+
+def vocabulary(words: str) -> frozenset[str]:
+    """A set of words, written as one line of text."""
+    return frozenset(words.split())
+
+
 LONGEST_TEXT: Final = 2000
 """Characters of a message that are looked at, so that hostile input costs little."""
 
@@ -30,7 +36,7 @@ _CONTRACTION_RULES: Final = tuple((re.compile(pattern, re.IGNORECASE), to) for p
 _TOKEN: Final = re.compile(
     r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|[^\W\d_]+(?:'[^\W\d_]+)*|(?<![^\W\d_])-|[+*/×÷−^%=()]"
 )
-_FILLERS: Final = frozenset(["um", "uh", "er", "erm", "well", "so", "okay", "ok", "hey", "oh", "please"])
+_FILLERS: Final = vocabulary("um uh er erm well so okay ok hey oh please")
 
 
 def tidy(text: str) -> str:
@@ -60,6 +66,7 @@ def sentence(text: str) -> str:
     text = text.strip()
     if not text:
         return ""
+    text = re.sub(r"\bi\b", "I", text)
     return text[0].upper() + text[1:] + ("" if text[-1] in '.!?…"' else ".")
 
 
@@ -79,16 +86,32 @@ _TURNED: Final = {
     "yours": "mine",
     "yourself": "myself",
     "am": "are",
-    "are": "are",
     "was": "were",
 }
-_BE_FIRST: Final = re.compile(r"\bI are\b")
+_BEFORE_OBJECT: Final = vocabulary(
+    "for to with at of by from about on like love hate help tell give ask show see hear know need want than and"
+)
+_AFTERWARDS: Final = (
+    (r"\bI are\b", "I am"),
+    (r"\bare I\b", "am I"),
+    (r"\bI were\b", "I was"),
+    (r"\bcan not\b", "cannot"),
+)
 
 
 def turned(text: str) -> str:
     """From the speaker's side to the listener's: "I like my dog" becomes "you like your dog"."""
-    words = [_TURNED.get(word.lower(), word) for word in text.split()]
-    swapped = _BE_FIRST.sub("I am", " ".join(words))
-    swapped = re.sub(r"\bare I\b", "am I", swapped)
-    # "you" as an object: "tell you" was "tell me"; "I" at the end was an object, too.
-    return re.sub(r"(?<=\w )I$", "me", swapped)
+    words = text.split()
+    out = []
+    for at, word in enumerate(words):
+        new = _TURNED.get(word.lower(), word)
+        if word.lower() == "you" and at and (words[at - 1].lower() in _BEFORE_OBJECT or at + 1 == len(words)):
+            new = "me"
+        # "was" belongs to its subject: only "I was" becomes "you were".
+        if word.lower() in ("am", "was") and "i" not in (word.lower() for word in words[max(at - 1, 0) : at + 2]):
+            new = word
+        out.append(new)
+    text = " ".join(out)
+    for pattern, to in _AFTERWARDS:
+        text = re.sub(pattern, to, text)
+    return text

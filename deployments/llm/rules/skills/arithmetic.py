@@ -9,7 +9,7 @@ from deployments.llm.rules.expressions import Impossible, Term, infixed, read
 from deployments.llm.rules.memory import facts
 from deployments.llm.rules.numbers import is_exact, say
 from deployments.llm.rules.turn import Reply, Turn
-from deployments.llm.rules.words import plain, sentence
+from deployments.llm.rules.words import plain, sentence, vocabulary
 
 LONGEST_CHAIN: Final = 10
 """Questions before this one through which "that" is followed."""
@@ -17,7 +17,9 @@ LONGEST_CHAIN: Final = 10
 _ASKS: Final = re.compile(
     r"\b(what|how much|how many|calculate|compute|work out|solve|tell me|equals?|result|answer)\b"
 )
-_ASIDES: Final = frozenset("and then is the now hello hi yes no equals = so that thanks thank you can could".split())
+_ASIDES: Final = vocabulary(
+    "and then is the now hello hi yes no equals = so that thanks thank you can could please hey um"
+)
 _BACK: Final = re.compile(r"\b(?:that|it|this|the (?:last )?(?:result|answer))\b")
 _GOES_ON: Final = re.compile(
     r"(?:(?:and|then|now|what about|how about|what is that|what is it) )*"

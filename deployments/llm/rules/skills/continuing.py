@@ -19,10 +19,11 @@ def answer(turn: Turn, answer_before: Callable[[Turn], Reply]) -> Reply | None:
     """`answer_before` gives the reply to an earlier turn, so that what was cut off is known."""
     if not _GO_ON.fullmatch(turn.text):
         return None
-    said = [i for i, m in enumerate(turn.messages[: turn.asked_at]) if m.role == "assistant" and m.text.strip()]
+    before = enumerate(turn.messages[: turn.asked_at])
+    said = [i for i, m in before if m.role == "assistant" and (m.text.strip() or m.interrupted)]
     cut_off = next((i for i in reversed(said[-3:]) if turn.messages[i].interrupted), None)
     if cut_off is None:
-        return Reply("I had finished. What would you like next?") if said else None
+        return Reply("I had finished. What would you like next?" if said else "What shall I go on with?")
     whole = answer_before(turn.at(_asked_before(turn, cut_off))).text
     rest = _unheard(whole, turn.messages[cut_off])
     if rest is None:
@@ -43,7 +44,7 @@ def _unheard(whole: str, heard: Message) -> str | None:
             return ""
         if _key(word) != _key(words[count]):
             # The last word may have been cut off in the middle.
-            if _key(words[count]).startswith(_key(word)):
+            if count or _key(words[count]).startswith(_key(word)):
                 break
             return None
         count += 1

@@ -20,10 +20,16 @@ def answer(turn: Turn) -> Reply | None:
     found = re.search(r"\b(?:count|counting)\b(?! on\b| the\b| how\b| me\b| my\b)(.*)", turn.text)
     if not found:
         return None
-    words = [word for word in found[1].split() if word not in ("aloud", "loud", "out", "slowly", "please", "me")]
+    words = [
+        word
+        for word in found[1].replace(" for me", "").split()
+        if word not in ("aloud", "loud", "out", "slowly", "please")
+    ]
     down = any(word in ("down", "backwards", "backward", "back") for word in words)
-    step, words = _step([word for word in words if word not in ("down", "backwards", "backward", "back", "up", "for")])
+    step, words = _step([word for word in words if word not in ("down", "backwards", "backward", "back", "up")])
     start, end = _range(words, down)
+    if start is None and end is not None:
+        start = min(step, end)
     if start is None or end is None:
         return Reply("From which number to which shall I count?") if turn.words[0] == "count" else None
     return Reply(_counted(start, end, step))
@@ -65,7 +71,7 @@ def _range(words: list[str], down: bool) -> tuple[int | None, int | None]:
             return last, int(second[0])
     if down:
         return (first, 1 if last is None else last) if first is not None else (last, 1)
-    return (1, last) if first is None else (first, last)
+    return first, last
 
 
 def _counted(start: int, end: int, step: int) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from deployments.llm.rules.instructions import persona
 from deployments.llm.rules.skills.arithmetic import value_of
 from deployments.llm.rules.turn import Reply, Turn
+from deployments.llm.rules.words import vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,9 @@ class _Phrases:
     otherwise: str
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
 _LANGUAGES: Final = {
     "de": _Phrases(
-        _set("ich du ist nicht und das der die wie was heißt heisst bist mir mein dein danke hallo guten bitte wer kannst "
+        vocabulary("ich du ist nicht und das der die wie was heißt heisst bist mir mein dein danke hallo guten bitte wer kannst "
              "eine einen auf geht tschüss wiedersehen spät warum wo"),
         (
             (r"\bwie geht", "Mir geht es gut, danke. Und dir?"),
@@ -41,7 +38,7 @@ _LANGUAGES: Final = {
         "Ich bin ein einfaches Programm und verstehe auf Deutsch nur wenig.",
     ),
     "fr": _Phrases(
-        _set("je tu est pas et le la les un une comment quoi quel quelle mon ton merci bonjour salut au revoir qui es "
+        vocabulary("je tu est pas et le la les un une comment quoi quel quelle mon ton merci bonjour salut au revoir qui es "
              "suis vous êtes ça va pourquoi où heure"),
         (
             (r"\b(?:ça va|comment (?:vas|allez|ça))", "Je vais bien, merci. Et toi ?"),
@@ -55,7 +52,7 @@ _LANGUAGES: Final = {
         "Je suis un programme simple et je comprends peu le français.",
     ),
     "es": _Phrases(
-        _set("yo tú eres es no y el la los una cómo como qué que mi tu gracias hola buenos buenas adiós quién estás "
+        vocabulary("yo tú eres es no y el la los una cómo como qué que mi tu gracias hola buenos buenas adiós quién estás "
              "soy usted hora por dónde llamas"),
         (
             (r"\b(?:cómo|como) (?:estás|estas|está|te va)", "Estoy bien, gracias. ¿Y tú?"),
@@ -69,7 +66,7 @@ _LANGUAGES: Final = {
         "Soy un programa sencillo y entiendo poco español.",
     ),
 }  # fmt: skip
-_ENGLISH: Final = _set(
+_ENGLISH: Final = vocabulary(
     "i you the is are what my your it and do not to of a in that can me tell how who hello hi thank thanks yes no was "
     "have this please say for with when where why name am"
 )

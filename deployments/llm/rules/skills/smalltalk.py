@@ -33,6 +33,7 @@ _ANSWERS: Final[tuple[tuple[str, str], ...]] = (
     (r"(?:i love you|i like you)", "That is kind of you."),
     (r"(?:well done|good job|great|wonderful|excellent|perfect|cool|nice|awesome|amazing|good|very good|you are (?:great|nice|smart|clever|funny|good))",
      "Thank you, that is kind."),
+    (r"(?:tell me|say) (?:something|anything)(?: else| interesting| nice| new)?", "Gladly. Shall it be a story, a joke or a sum?"),
     (r"(?:why)", "I cannot say why. What do you think?"),
     (r"(?:what|huh|pardon)", "Shall I say it again?"),
 )  # fmt: skip

@@ -5,7 +5,7 @@ import zlib
 from typing import Final
 
 from deployments.llm.rules.turn import Reply, Turn
-from deployments.llm.rules.words import turned
+from deployments.llm.rules.words import plain, turned
 
 _ASKED: Final = re.compile(
     r"\b(?:story|tale|fairy tale|fairytale|stories)\b(?: (?:about|of|on|with) (?P<topic>.+?))?(?: please| for me| to me| now)*$"
@@ -14,6 +14,7 @@ _WANTS: Final = re.compile(
     r"\b(?:tell|read|give|make|invent|write|want|hear|like|another|more|one|love|need|have|know)\b|^(?:an? )?(?:\w+ ){0,3}(?:story|tale)\b"
 )
 _LONG: Final = re.compile(r"\b(?:long|longer|longest|really long|very long|bedtime|epic)\b")
+_MORE: Final = r"(?:and |tell me |yes |can you tell me )*(?:another|one more|again|more)(?: one)?(?: please)?"
 _JOKE: Final = re.compile(r"\b(?:joke|make me laugh|something funny)\b")
 
 _NAMES: Final = ("Mira", "Oscar", "Tilda", "Benno", "Ida", "Felix")
@@ -78,14 +79,24 @@ _JOKES: Final = (
 
 
 def answer(turn: Turn) -> Reply | None:
-    if _JOKE.search(turn.text):
-        before = sum(bool(_JOKE.search(text.lower())) for text in turn.earlier)
-        return Reply(_JOKES[before % len(_JOKES)])
-    found = _ASKED.search(turn.text)
-    if not found or not _WANTS.search(turn.text):
+    before = plain(turn.earlier[-1]) if turn.earlier else ""
+    if turn.match(_MORE) and (_JOKE.search(before) or _ASKED.search(before)):
+        return _told(turn, before)
+    return _told(turn, turn.text)
+
+
+def _told(turn: Turn, text: str) -> Reply | None:
+    if _JOKE.search(text):
+        return Reply(_JOKES[_count(turn, _JOKE) % len(_JOKES)])
+    found = _ASKED.search(text)
+    if not found or not _WANTS.search(text):
         return None
-    told = sum(bool(re.search(r"\bstory\b|\btale\b", text.lower())) for text in turn.earlier)
-    return Reply(_story(turned(found["topic"] or ""), long=bool(_LONG.search(turn.text)), told=told))
+    return Reply(_story(turned(found["topic"] or ""), long=bool(_LONG.search(text)), told=_count(turn, _ASKED)))
+
+
+def _count(turn: Turn, asked: re.Pattern[str]) -> int:
+    """How often it was asked for before, so that the next one differs."""
+    return sum(bool(asked.search(plain(text)) or re.fullmatch(_MORE, plain(text))) for text in turn.earlier)
 
 
 def _story(topic: str, *, long: bool, told: int) -> str:

@@ -6,95 +6,94 @@ from typing import Any, Final
 
 from deployments.llm.contract import Tool, ToolCall
 from deployments.llm.rules.memory import facts
-from deployments.llm.rules.tools.arguments import Filled, Source, fill, properties_of, stand_in
-from deployments.llm.rules.tools.choosing import MOST_CALLS, best, name_words, wanted
+from deployments.llm.rules.skills import arithmetic
+from deployments.llm.rules.tools.arguments import Filled, fill, of_text, properties_of, stand_in
+from deployments.llm.rules.tools.choosing import MOST_CALLS, best, is_calculator, name_words, wanted
+from deployments.llm.rules.tools.strings import Source
 from deployments.llm.rules.turn import Call, Reply, Turn
+from deployments.llm.rules.words import tidy
 
 _FOLLOW_UP: Final = re.compile(
-    r"(?:and|or|what about|how about|and what about|and how about|also|now|same)\b (?P<rest>.+)"
+    r"(?:(?:and|or|what about|how about|also|now|the same|then)\b[, ]*)+(?P<rest>.+)", re.IGNORECASE
 )
+_PREPOSITION: Final = re.compile(r"(?:in|for|at|to|from|on|with|of)\b", re.IGNORECASE)
+_SHORT_WORDS: Final = 12
+"""Of more words nobody makes a follow-up or an answer to "which city?"."""
 
 
 def answer(turn: Turn) -> Reply | None:
-    """Under `auto`: only where the words ask for a tool."""
+    """Under `auto`: only where the words ask for a tool, and not again when it has answered."""
     tools = turn.request.tools
-    if not tools or turn.request.tool_choice != "auto" or turn.asked_at < 0:
+    if turn.request.tool_choice != "auto" or turn.asked_at < 0 or _answered(turn):
         return None
-    return _answered_question(turn) or _follow_up(turn) or _asked(turn)
+    if arithmetic.answer(turn):
+        tools = tuple(tool for tool in tools if is_calculator(tool))
+    return (_answer_to_question(turn, tools) or _asked(turn, tools) or _follow_up(turn, tools)) if tools else None
 
 
 def forced(turn: Turn) -> Reply | None:
     """Under `required` and a tool's name: always, with the best guess at the arguments."""
-    choice, tools = turn.request.tool_choice, turn.request.tools
+    choice = turn.request.tool_choice
+    tools = [tool for tool in turn.request.tools if choice in ("required", tool.name)]
     if choice in ("auto", "none") or not tools or _answered(turn):
         return None
-    named = [tool for tool in tools if tool.name == choice]
-    found = [want for want in wanted(named or tools, turn.said)] if turn.said else []
-    if not found:
-        tool = best(named or tools, turn.text)
-        return Reply(calls=_calls(tool, _fill(turn, tool, turn.said), turn))
-    return Reply(calls=tuple(c for w in found for c in _calls(w.tool, _fill(turn, w.tool, w.text), turn))[:MOST_CALLS])
+    asked = [(want.tool, want.text) for want in wanted(tools, turn.said)] or [(best(tools, turn.text), turn.said)]
+    calls = [call for tool, text in asked for call in _calls(tool, _fill(turn, tool, text), turn.said)]
+    return Reply(calls=tuple(calls[:MOST_CALLS]))
 
 
 def _answered(turn: Turn) -> bool:
-    """Whether the tools have already answered since the user spoke."""
+    """Whether tools have already answered since the user spoke."""
     return any(message.role == "tool" for message in turn.messages[turn.asked_at + 1 :])
 
 
-def _asked(turn: Turn) -> Reply | None:
+def _asked(turn: Turn, tools: tuple[Tool, ...]) -> Reply | None:
     calls: list[Call] = []
-    for want in wanted(turn.request.tools, turn.said):
+    for want in wanted(tools, turn.said):
         filled = _fill(turn, want.tool, want.text)
         if filled.missing:
             return Reply(question(want.tool, filled.missing[0]))
-        calls.extend(_calls(want.tool, filled, turn))
+        calls.extend(_calls(want.tool, filled, turn.said))
     return Reply(calls=tuple(calls[:MOST_CALLS])) if calls else None
 
 
-def _answered_question(turn: Turn) -> Reply | None:
-    """ "Paris", after we asked for the city."""
-    if not turn.last_reply or len(turn.words) > 12:
-        return None
-    for tool in turn.request.tools:
-        for name, schema in properties_of(tool.parameters).items():
-            if turn.last_reply.text.strip() != question(tool, name):
-                continue
-            before = turn.earlier[-1] if turn.earlier else ""
-            said = turn.said.strip(" .!?")
-            value = fill(Tool(tool.name, "", {"properties": {name: schema}}), _source(turn, tool, said)).arguments.get(
-                name
-            )
-            if value is None or schema.get("type") == "string":
-                value = value or re.sub(r"(?i)^(?:in|for|to|at|from|it is|the) ", "", said)
-                value = (
-                    value.title()
-                    if isinstance(value, str) and value == value.lower() and len(value.split()) < 3
-                    else value
-                )
-            known = _fill(turn, tool, f"{before} {said}")
-            arguments = {**known.arguments, name: value}
-            missing = [other for other in known.missing if other != name]
-            return Reply(question(tool, missing[0])) if missing else Reply(calls=(Call(tool.name, arguments),))
+def _answer_to_question(turn: Turn, tools: tuple[Tool, ...]) -> Reply | None:
+    """ "Paris", after we asked for the city; perhaps after other questions before that one."""
+    for tool in tools if turn.last_reply and len(turn.words) <= _SHORT_WORDS else ():
+        names = {question(tool, name): name for name in properties_of(tool.parameters)}
+        answers: dict[str, str] = {}
+        at = turn.asked_at
+        while at >= 2 and (name := names.get(turn.messages[at - 1].text.strip())):
+            answers.setdefault(name, tidy(turn.messages[at].text))
+            at -= 2
+        request = tidy(turn.messages[at].text)
+        if not answers or tool not in [want.tool for want in wanted(tools, request)]:
+            continue
+        filled = _fill(turn, tool, request)
+        arguments = dict(filled.arguments)
+        for name, said in answers.items():
+            arguments[name] = of_text(name, properties_of(tool.parameters)[name], _source(turn, tool, said))
+        missing = [name for name in filled.missing if name not in answers]
+        return Reply(question(tool, missing[0])) if missing else Reply(calls=(Call(tool.name, arguments),))
     return None
 
 
-def _follow_up(turn: Turn) -> Reply | None:
+def _follow_up(turn: Turn, tools: tuple[Tool, ...]) -> Reply | None:
     """ "and in London?" after a call: the same tool with what is new."""
-    found = _FOLLOW_UP.fullmatch(turn.text)
+    found = _FOLLOW_UP.fullmatch(turn.said.strip(" .?!"))
     last = _last_call(turn)
-    tool = next((tool for tool in turn.request.tools if last and tool.name == last.name), None)
-    if not found or not last or not tool or wanted(turn.request.tools, turn.said) or len(turn.words) > 10:
+    tool = next((tool for tool in tools if last and tool.name == last.name), None)
+    if not found or not last or not tool or len(turn.words) > _SHORT_WORDS:
         return None
-    lead = "" if re.match(r"(?:in|for|at|to|from|on|with|of)\b", found["rest"]) else "in "
-    new = _fill(turn, tool, lead + turn.said[-len(found["rest"]) - turn.said.endswith(("?", ".", "!")) :].strip(" .?!"))
+    rest = found["rest"]
+    new = _fill(turn, tool, rest if _PREPOSITION.match(rest) else f"in {rest}")
     try:
         old = json.loads(last.arguments)
     except ValueError:
         old = {}
     if not new.arguments or not isinstance(old, dict):
         return None
-    several = Filled({**old, **new.arguments}, (), new.several)
-    return Reply(calls=_calls(tool, several, turn))
+    return Reply(calls=_calls(tool, Filled({**old, **new.arguments}, (), new.several), turn.said))
 
 
 def _last_call(turn: Turn) -> ToolCall | None:
@@ -103,18 +102,17 @@ def _last_call(turn: Turn) -> ToolCall | None:
 
 
 def _source(turn: Turn, tool: Tool, text: str) -> Source:
-    known = {fact.key: fact.value for fact in facts(turn.earlier)}
-    return Source(text, turn.now, known, tool)
+    return Source(text, turn.now, {fact.key: fact.value for fact in facts(turn.earlier)}, tool)
 
 
 def _fill(turn: Turn, tool: Tool, text: str) -> Filled:
     return fill(tool, _source(turn, tool, text))
 
 
-def _calls(tool: Tool, filled: Filled, turn: Turn) -> tuple[Call, ...]:
+def _calls(tool: Tool, filled: Filled, said: str) -> tuple[Call, ...]:
     """One call, or one for each value of the argument that was named more than once."""
     properties = properties_of(tool.parameters)
-    guessed: dict[str, Any] = {name: stand_in(properties[name], turn.said) for name in filled.missing}
+    guessed: dict[str, Any] = {name: stand_in(properties[name], said) for name in filled.missing}
     arguments = {**filled.arguments, **guessed}
     if not filled.several:
         return (Call(tool.name, arguments),)
@@ -123,7 +121,7 @@ def _calls(tool: Tool, filled: Filled, turn: Turn) -> tuple[Call, ...]:
 
 
 def question(tool: Tool, name: str) -> str:
-    """Asks for an argument. Recognised again when the answer comes, so it depends on nothing else."""
-    return (
-        f"For {' '.join(name_words(tool.name))}, I need to know the {' '.join(name_words(name)) or name}. What is it?"
-    )
+    """Asks for an argument. Recognised again when the answer comes, so it follows from the names alone."""
+    what = " ".join(name_words(name)) or name
+    kind = properties_of(tool.parameters).get(name, {}).get("type")
+    return f"How many {what}?" if kind in ("integer", "number") and what.endswith("s") else f"What {what} shall I take?"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deployments.llm.contract import Tool
-from deployments.llm.rules.words import plain, split
+from deployments.llm.rules.words import plain, split, vocabulary
 
 MOST_CALLS: Final = 8
 _NAME_HIT, _SYNONYM_HIT, _WEAK_HIT = 3, 2, 1
@@ -14,18 +14,14 @@ _ENOUGH: Final = 4
 _MOST_DESCRIPTION_HITS: Final = 3
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_EMPTY: Final = _set(
+_EMPTY: Final = vocabulary(
     "get set do the a an of to for in on by and or with api tool function current my make is what fetch run new user "
     "data info information this that it from at as when be use used return returns given if you i me can could would "
     "how are your please want need like all any not about name value one some tell give into has have"
 )
-_WEAK: Final = _set("find list show check create add read lookup look up update query manage handle start stop")
+_WEAK: Final = vocabulary("find list show check create add read lookup look up update query manage handle start stop")
 _GROUPS: Final = tuple(
-    _set(group)
+    vocabulary(group)
     for group in (
         "weather forecast temperature rain raining rainy sunny hot cold umbrella snow snowing degrees",
         "email mail e-mail",
@@ -55,6 +51,7 @@ _GROUPS: Final = tuple(
         "hang goodbye end",
     )
 )
+_CALCULATORS: Final = vocabulary("calculator calculate calculation calculations arithmetic maths math expression")
 _STATEMENT: Final = re.compile(
     r"(?:i|we|my|it|you|he|she|they|that|this)\b(?! (?:want|need|would|wonder|must|have to|should|am looking|am going))"
 )
@@ -83,6 +80,10 @@ def stem(word: str) -> str:
 def name_words(name: str) -> tuple[str, ...]:
     """The words of an identifier: get_weather, getWeather, get-weather."""
     return tuple(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+", name))
+
+
+def is_calculator(tool: Tool) -> bool:
+    return any(word in _CALCULATORS for word in (*name_words(tool.name), *split(tool.description)))
 
 
 def best(tools: Sequence[Tool], text: str) -> Tool:
@@ -134,7 +135,8 @@ def _score(tool: Tool, text: str, tools: Sequence[Tool]) -> tuple[float, bool]:
         else:
             missed += not weak
     first = next((word for word in words if word not in _EMPTY), "")
-    score += stem(first) in {stem(word) for word in name_words(tool.name)} and first != ""
+    alike = {first}.union(*(group for group in _GROUPS if first in group))
+    score += any(word in alike or stem(word) == stem(first) for word in name_words(tool.name))
     score += min(len(stems & _description(tool, tools)), _MOST_DESCRIPTION_HITS)
     score += 2 * any(
         str(value).lower().replace("_", " ") in f" {text} " for value in _choices(tool.parameters) if value

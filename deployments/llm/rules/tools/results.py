@@ -75,13 +75,11 @@ def spoken(result: str, arguments: Mapping[str, Any]) -> str:
         return sentence(_short(text))
     if failure := _failure(value):
         return failure
-    place = _place(value, arguments)
+    place, value = _place(value, arguments)
     body = _value(value, 0)
     if not body:
         return "That is done."
-    if place and place.lower() not in body.lower():
-        return f"In {place}, {body[0].lower() if body[:2] not in ('I ', 'I’') else body[0]}{sentence(body)[1:]}"
-    return sentence(body)
+    return sentence(f"in {place}, {body}" if place else body)
 
 
 def _failure(value: Any) -> str | None:
@@ -105,11 +103,17 @@ def _apology(reason: str) -> str:
     return f"{_APOLOGY}: {reason}." if reason else f"{_APOLOGY}."
 
 
-def _place(value: Any, arguments: Mapping[str, Any]) -> str:
-    """Where it is about, if the call said so and the result does not."""
-    if isinstance(value, str) or (isinstance(value, dict) and any(key in value for key in (*_PLACES, *_SENTENCES))):
-        return ""
-    return next((str(arguments[key]) for key in _PLACES if isinstance(arguments.get(key), str)), "")
+def _place(value: Any, arguments: Mapping[str, Any]) -> tuple[str, Any]:
+    """Where it is about, as the result says or else the call, and the result without it."""
+    if not isinstance(value, dict) or not value or any(key in value for key in _SENTENCES):
+        return "", value
+    for key in _PLACES:
+        if isinstance(value.get(key), str) and len(value) > 1:
+            return value[key], {k: v for k, v in value.items() if k != key}
+    named = next((str(arguments[key]) for key in _PLACES if isinstance(arguments.get(key), str)), "")
+    return (
+        named if any(isinstance(v, (int, float, str, dict)) and v is not True for v in value.values()) else ""
+    ), value
 
 
 def _value(value: Any, depth: int) -> str:
@@ -172,7 +176,7 @@ def _object(value: dict[str, Any], depth: int) -> str:
 
 
 def _field(key: str, entry: Any, unit: str, depth: int) -> str:
-    words = [word.lower() for word in name_words(key)] or [key]
+    words = ["temperature" if word == "temp" else word for word in name_words(key)] or [key]
     if len(words) > 1 and words[-1] in _UNITS and isinstance(entry, (int, float)):
         unit, words = _UNITS[words[-1]], words[:-1]
     name = " ".join(words)

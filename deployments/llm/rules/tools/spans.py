@@ -7,14 +7,13 @@ from fractions import Fraction
 from typing import Final
 
 from deployments.llm.rules.numbers import HOMOPHONES, parse
+from deployments.llm.rules.words import vocabulary
 
-_PREPOSITIONS: Final = frozenset(
-    "in at for to from on by with of near about into until between around under than via".split()
-)
-_ENDS: Final = frozenset(
+_PREPOSITIONS: Final = vocabulary("in at for to from on by with of near about into until between around under than via")
+_ENDS: Final = vocabulary(
     "please today tomorrow tonight yesterday now right this next what is are was will would can could how who when where "
-    "the-weather saying that says and or but then also if because tell me it be like set at-once again thanks thank "
-    "using instead do does my-self right-now currently looking".split()
+    "saying that says and or but then also if because tell me it be like set again thanks thank "
+    "using instead do does currently looking"
 )
 _JOINTS: Final = ("and", "or", ",", "&")
 _ARTICLES: Final = ("the", "a", "an")
@@ -33,7 +32,7 @@ _DATE: Final = re.compile(
 )
 _TIME: Final = re.compile(
     r"\b(?P<h>\d{1,2})[:.](?P<m>\d{2})(?: ?(?P<ap>[ap])\.?m\b)?|\b(?P<h2>\w+)(?: (?P<m2>thirty|fifteen|forty[- ]five))? ?"
-    r"(?:(?P<ap2>[ap])\.? ?m\b|o'clock)|\b(?P<words>noon|midnight)\b|\bat (?P<h3>\w+)(?= |$)",
+    r"(?:(?P<ap2>[ap])\.? ?m\b|o'clock)|\b(?P<words>noon|midnight)\b|\bat (?P<h3>\w+)(?! ?(?:[ap]\.? ?m\b|o'clock|thirty|fifteen|forty|:|\w))",
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"[^\s,;:!?\"]+|[,:]")
@@ -135,11 +134,11 @@ def iso_date(said: str, today: date) -> str | None:
     return None
 
 
-def time_in(text: str) -> str | None:
-    """The first time of day, as HH:MM."""
+def time_in(text: str) -> tuple[str, str] | None:
+    """The first time of day: as HH:MM, and as said."""
     for found in _TIME.finditer(text):
         if found["words"]:
-            return "12:00" if found["words"].lower() == "noon" else "00:00"
+            return "12:00" if found["words"].lower() == "noon" else "00:00", found[0]
         hour_word = found["h"] or found["h2"] or found["h3"]
         hour = parse((hour_word.lower(),))
         if hour is None or not 0 <= hour[0] <= 24:
@@ -153,7 +152,7 @@ def time_in(text: str) -> str | None:
             whole += 12
         if half == "a" and whole == 12:
             whole = 0
-        return f"{whole:02d}:{minute}"
+        return f"{whole:02d}:{minute}", found[0]
     return None
 
 
