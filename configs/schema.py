@@ -35,8 +35,8 @@ class GatewayConfig(Frozen):
     """Web origins that may connect besides the server's own, such as `https://example.org`; `*` admits any."""
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
     """The address that people use, where it is not the one that Serve listens on."""
-    max_audio_append_bytes: int = Field(default=15 * 2**20, ge=2**16)
-    """One `input_audio_buffer.append`, decoded."""
+    max_audio_append_bytes: int = Field(default=15 * 2**20, ge=2**16, le=15 * 2**20)
+    """One `input_audio_buffer.append`, in base64 as it arrives. The server below takes no message over 16 MiB."""
     max_message_bytes: int = Field(default=2**20, ge=2**12)
     """Any other message of a client."""
     client_secret_ttl_s: float = Field(default=600, ge=10, le=7200)

@@ -18,6 +18,7 @@ from deployments.runtime.calls import ServePush, ServeStream
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
 from deployments.runtime.logs import configure_logging
+from deployments.runtime.metrics import ConversationMetrics
 from deployments.tts.client import TtsClient
 from serve_app.gateway import page
 from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
@@ -52,7 +53,8 @@ class Gateway:
         self._llm = LlmClient(ServeStream(llm, "generate"), config.deadlines.llm_s)
         self._tts = TtsClient(ServeStream(tts, "synthesize"), config.deadlines.tts_s)
         self._readiness = Readiness({"Asr": asr, "Llm": llm, "Tts": tts})
-        self._sessions = Sessions(self._make_session, config.gateway.max_sessions)
+        self._metrics = ConversationMetrics()
+        self._sessions = Sessions(self._make_session, config.gateway.max_sessions, self._metrics)
         self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
         self._store = await Store.open(config.store)
         self._speech_model = SileroBatcher(await asyncio.to_thread(SileroModel))
@@ -103,7 +105,7 @@ class Gateway:
 
     def _make_session(self, settings: SessionSettings) -> Session:
         conversation_id = new_id("conv")
-        surroundings = Surroundings(self._asr, self._llm, self._tts, self._speech_model, self._live)
+        surroundings = Surroundings(self._asr, self._llm, self._tts, self._speech_model, self._live, self._metrics)
         return Session(surroundings, settings, self._store.recorder(conversation_id), conversation_id)
 
     def _limits(self) -> Limits:

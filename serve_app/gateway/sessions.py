@@ -46,16 +46,29 @@ class LiveSession(Protocol):
         ...
 
 
+class Counts(Protocol):
+    """Who is told how many there are."""
+
+    def sessions(self, count: int) -> None:
+        """So many are open."""
+        ...
+
+    def refused(self) -> None:
+        """One found the server full."""
+        ...
+
+
 class Sessions:
     """At most so many at a time. Belongs to one event loop."""
 
-    def __init__(self, make: Callable[[SessionSettings], LiveSession], max_sessions: int) -> None:
+    def __init__(
+        self, make: Callable[[SessionSettings], LiveSession], max_sessions: int, counts: Counts | None = None
+    ) -> None:
         self._make = make
         self._max_sessions = max_sessions
+        self._counts = counts
         self._open: set[LiveSession] = set()
         self._draining = False
-        self.refused = 0
-        """How many found the server full."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -66,14 +79,21 @@ class Sessions:
         if self._draining:
             raise ServerFull(SHUTTING_DOWN.reason)
         if len(self._open) >= self._max_sessions:
-            self.refused += 1
+            if self._counts is not None:
+                self._counts.refused()
             raise ServerFull(f"the server is full ({self._max_sessions} conversations): try again later")
         session = self._make(settings)
         self._open.add(session)
+        self._tell()
         try:
             yield session
         finally:
             self._open.discard(session)
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._counts is not None:
+            self._counts.sessions(len(self._open))
 
     def close_all(self, closing: Closing = SHUTTING_DOWN) -> None:
         """End every conversation and let nobody in any more."""
