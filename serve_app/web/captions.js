@@ -7,10 +7,16 @@ const NAMES = { user: "You", assistant: "Parley" };
 export class Captions {
   /** `scroller` holds `list`; `onCount(lines)` hears how many are shown. */
   constructor(scroller, list, onCount) {
-    this.scroller = scroller;
     this.list = list;
     this.onCount = onCount;
     this.lines = new Map(); // by item id
+    this.following = true; // the newest words are kept in sight, until the reader scrolls back
+    scroller.addEventListener("scroll", () => {
+      this.following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
+    });
+    const follow = new ResizeObserver(() => this.following && (scroller.scrollTop = scroller.scrollHeight));
+    follow.observe(scroller);
+    follow.observe(list);
   }
 
   /** The user's words so far; they may still change. */
@@ -104,10 +110,8 @@ export class Captions {
   }
 
   show(line, text) {
-    const follow = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < NEAR_END_PX;
     line.text = text;
     line.words.textContent = text.trimStart();
-    if (follow) this.scroller.scrollTop = this.scroller.scrollHeight;
     return line;
   }
 

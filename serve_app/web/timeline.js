@@ -1,10 +1,12 @@
 // How the latest turn came about, in milliseconds from the end of the user's speech (or from the typed message).
 
 const NAMES = {
+  spoken: "End of speech",
+  typed: "Message sent",
   decided: "Turn decided",
   words: "Words final",
   token: "First token",
-  sound: "First sound sent",
+  sound: "First sound",
   heard: "Heard here",
 };
 
@@ -44,12 +46,12 @@ export class Timeline {
     const marks = heard_ms === null ? [...this.turn.marks] : [...this.turn.marks, { key: "heard", at_ms: heard_ms }];
     marks.sort((a, b) => a.at_ms - b.at_ms);
     this.bar.replaceChildren(...marks.map(segment));
-    this.list.replaceChildren(...marks.map(entry));
-    const last_ms = Math.round(marks.at(-1).at_ms);
-    this.total.textContent = `${last_ms} ms`;
+    this.list.replaceChildren(...[{ key: spoken ? "spoken" : "typed", at_ms: 0 }, ...marks].map(entry));
+    const { key, at_ms } = marks.at(-1);
+    const total_ms = Math.round(at_ms);
+    this.total.textContent = `${total_ms} ms`;
     const start = spoken ? "the end of speech" : "the message";
-    this.summary.textContent = `${last_ms} milliseconds from ${start} to ${NAMES[marks.at(-1).key].toLowerCase()}.`;
-    this.root.querySelector(".from").textContent = spoken ? "End of speech" : "Message sent";
+    this.summary.textContent = `${total_ms} milliseconds from ${start} to ${NAMES[key].toLowerCase()}.`;
     this.root.hidden = false;
   }
 }

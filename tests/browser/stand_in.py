@@ -1,7 +1,7 @@
 """A server that speaks the protocol by a script: for what a real one does only when it is full, stopping or broken.
 
-It hears by loudness alone, "recognises" the words it was given and "speaks" a tone; everything else (event names, fields,
-order, pacing) is as the real server's.
+It hears by loudness alone, "recognises" the words it was given and "speaks" a tone; everything else (event names,
+fields, order, pacing) is as the real server's.
 """
 
 import asyncio
@@ -42,24 +42,23 @@ class StandIn:
         app = Starlette(routes=[*page.routes(), WebSocketRoute("/v1/realtime", self._realtime)])
         config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="off", ws="websockets-sansio")
         self._server = uvicorn.Server(config)
+        self._socket = config.bind_socket()
+        self._socket.listen()  # from now on: who comes before the server runs waits
         self._thread = threading.Thread(target=self._run, name="stand-in")
-        self._started = threading.Event()
 
     def __enter__(self) -> "StandIn":
         self._thread.start()
-        if not self._started.wait(10):
-            raise TimeoutError("the stand-in did not start within 10 s")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(10)
+        self._socket.close()
 
     @property
     def url(self) -> str:
         """Where the page is."""
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}/"
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
 
     @property
     def session(self) -> ScriptedSession:
@@ -75,9 +74,21 @@ class StandIn:
         """Break off every connection without a word, as a dead network does."""
         self._do(self._break_off())
 
+    def interrupt(self) -> None:
+        """Do as if the user had begun to speak."""
+        self._do(self.session.speech_started())
+
+    def hold(self, held: bool) -> None:
+        """Hold the reply, or let it go on."""
+        self._do(self.session.hold(held))
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Send any event to the newest session."""
+        self._do(self.session.send(kind, **fields))
+
     async def _break_off(self) -> None:
         for connection in list(self._server.server_state.connections):
-            connection.transport.abort()  # type: ignore[union-attr]  # uvicorn types its protocols as plain ones
+            connection.transport.abort()
 
     def _do(self, doing: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(doing, self._loop).result(5)
@@ -87,11 +98,7 @@ class StandIn:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        serving = asyncio.create_task(self._server.serve())
-        while not self._server.started and not serving.done():
-            await asyncio.sleep(0.01)
-        self._started.set()
-        await serving
+        await self._server.serve(sockets=[self._socket])
 
     async def _realtime(self, websocket: WebSocket) -> None:
         script = self.script

@@ -1,0 +1,65 @@
+"""What the browser's tests share. Without a Chromium they are left out, and tests/conftest.py says so."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser import chromium
+from tests.browser.chromium import Chromium
+from tests.browser.stand_in import StandIn
+
+PageOpener = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the microphone gives: a second of silence, a question, seven seconds of silence, over and over."""
+    return chromium.write_speech(tmp_path_factory.mktemp("microphone") / "speech.wav", 1.0, "hi_how_are_you", 7.0)
+
+
+# Playwright's synchronous interface keeps a loop running in its thread as long as it is open, which no `asyncio.run` of
+# another module's test would bear: so each module starts its own.
+@pytest.fixture(scope="module")
+def browsers() -> Iterator[Chromium]:
+    """Chromium, with whatever flags."""
+    with sync_playwright() as playwright:
+        browsers = Chromium(playwright)
+        try:
+            yield browsers
+        finally:
+            browsers.close()
+
+
+@pytest.fixture(scope="module")
+def browser(browsers: Chromium, speech: Path) -> Browser:
+    """Chromium with that microphone, allowed."""
+    return browsers.with_flags(*chromium.microphone(speech))
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    """A scripted server."""
+    with StandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def open_page() -> Iterator[PageOpener]:
+    """Opens `url` in a fresh context of a browser. At the end of the test no error may have happened in any page."""
+    pages: list[Page] = []
+
+    def opened(browser: Browser, url: str, **context: object) -> Page:
+        page = browser.new_context(**context).new_page()  # type: ignore[arg-type]  # handed on as they come
+        page.set_default_timeout(10_000)
+        page.add_init_script(path=chromium.TAP)
+        pages.append(page)
+        page.goto(url)
+        return page
+
+    yield opened
+    for page in pages:
+        errors = page.evaluate("window.tap.errors")
+        page.context.close()
+        assert errors == []

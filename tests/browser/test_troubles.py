@@ -1,0 +1,150 @@
+"""What the page says when something is wrong, and what it does about it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import chromium
+from tests.browser.chromium import Chromium
+from tests.browser.conftest import PageOpener
+from tests.browser.stand_in import Script, StandIn
+
+pytestmark = pytest.mark.browser
+
+
+def _talk(page: Page) -> None:
+    page.get_by_role("button", name="Talk", exact=True).click()
+
+
+def _types_and_is_answered(page: Page) -> None:
+    page.get_by_label("Type instead of speaking").fill("hello")
+    page.keyboard.press("Enter")
+    expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
+
+
+@pytest.fixture
+def page(browser: Browser, stand_in: StandIn, open_page: PageOpener) -> Page:
+    return open_page(browser, stand_in.url)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        pytest.param([chromium.GRANTED], "No microphone was found.", id="missing"),
+        pytest.param([chromium.DEVICE], "The microphone was refused.", id="refused"),
+    ],
+)
+def test_without_a_microphone_one_can_type(
+    flags: list[str], words: str, browsers: Chromium, stand_in: StandIn, open_page: PageOpener
+) -> None:
+    page = open_page(browsers.with_flags(*flags), stand_in.url)
+    _talk(page)
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.locator("#state")).to_have_text("Ready")
+    expect(page.get_by_role("button", name="Talk", exact=True)).to_be_visible()
+    assert stand_in.sessions == []  # nobody's place was taken for nothing
+    _types_and_is_answered(page)
+
+
+def test_a_page_without_https_says_why_it_has_no_microphone(
+    browsers: Chromium, stand_in: StandIn, open_page: PageOpener
+) -> None:
+    browser = browsers.with_flags("--host-resolver-rules=MAP parley.test 127.0.0.1", chromium.GRANTED)
+    page = open_page(browser, stand_in.url.replace("127.0.0.1", "parley.test"))
+    _talk(page)
+    expect(page.get_by_role("alert")).to_contain_text("over https, or at 127.0.0.1 or localhost")
+    assert page.evaluate("window.isSecureContext") is False
+
+
+def test_a_muted_microphone_is_noticed(
+    browsers: Chromium, stand_in: StandIn, open_page: PageOpener, tmp_path: Path
+) -> None:
+    silence = chromium.write_speech(tmp_path / "silence.wav", 2.0)
+    page = open_page(browsers.with_flags(*chromium.microphone(silence)), stand_in.url)
+    _talk(page)
+    expect(page.get_by_role("alert")).to_contain_text("gives only silence")
+    expect(page.locator("#state")).to_have_text("Listening")
+
+
+def test_a_full_server_says_so_and_can_be_tried_again(page: Page, stand_in: StandIn) -> None:
+    stand_in.script = Script(close_at_once=(1013, "the server is full: try again later"))
+    _talk(page)
+    expect(page.get_by_role("alert")).to_contain_text("The server is full")
+    expect(page.get_by_role("button", name="Talk", exact=True)).to_be_visible()
+    stand_in.script = Script()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#state")).to_have_text("Listening")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_lost_connection_comes_back_and_the_conversation_goes_on(page: Page, stand_in: StandIn) -> None:
+    _talk(page)
+    expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
+    stand_in.script = Script(drop_at_once=True)
+    stand_in.break_sessions()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost. Trying again")
+    expect(page.locator("#state")).to_have_text(re.compile("Reconnecting|Connecting"))
+    expect(page.locator(".line.user .words")).to_have_text("hello there")  # the captions are kept
+    stand_in.script = Script()
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("#state")).to_have_text("Listening")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert len(stand_in.sessions) == 2
+    # The new session is told what was said; the reply that was cut off counts as far as it was heard.
+    said = [event["item"] for event in stand_in.session.of_type("conversation.item.create")]
+    assert [(item["role"], item["content"][0]["type"]) for item in said] == [
+        ("user", "input_text"),
+        ("assistant", "output_text"),
+    ]
+    assert said[0]["content"][0]["text"] == "hello there"
+    assert said[1]["content"][0]["text"].startswith("Hello. It is")
+    # And it hears.
+    expect(page.locator(".line.user")).to_have_count(2, timeout=20_000)
+
+
+def test_it_comes_back_by_itself(page: Page, stand_in: StandIn) -> None:
+    _types_and_is_answered(page)
+    stand_in.break_sessions()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert len(stand_in.sessions) == 2
+
+
+def test_a_server_that_shuts_down_says_so(page: Page, stand_in: StandIn) -> None:
+    _types_and_is_answered(page)
+    stand_in.script = Script(drop_at_once=True)
+    stand_in.close_sessions(1001, "the server is shutting down")
+    expect(page.get_by_role("alert")).to_contain_text("The server is shutting down. Trying again")
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost. Trying again")
+
+
+def test_a_server_that_ends_the_session_says_why(page: Page, stand_in: StandIn) -> None:
+    _types_and_is_answered(page)
+    stand_in.close_sessions(1000, "idle for too long: connect again when you want to talk")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The server ended the session: idle for too long: connect again when you want to talk."
+    )
+    _talk(page)
+    expect(page.locator("#state")).to_have_text("Listening")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert len(stand_in.session.of_type("conversation.item.create")) == 2  # it remembers
+
+
+def test_a_server_that_cannot_be_reached_is_said_to_be(page: Page, stand_in: StandIn) -> None:
+    stand_in.script = Script(drop_at_once=True)
+    page.get_by_label("Type instead of speaking").fill("hello")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached. Trying again")
+    stand_in.script = Script()
+    # What was typed meanwhile is sent as soon as it can be.
+    expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
+
+
+def test_an_error_event_is_shown(page: Page, stand_in: StandIn) -> None:
+    _types_and_is_answered(page)
+    stand_in.send("error", error={"type": "server_error", "code": "engine_failed", "message": "The voice failed."})
+    expect(page.get_by_role("alert")).to_contain_text("The voice failed.")
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
