@@ -35,8 +35,9 @@ from serve_app.gateway.routes import build_asgi_app
 from serve_app.gateway.sessions import Sessions
 from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.session.ids import new_id
-from serve_app.session.session import Session, Surroundings
+from serve_app.session.session import Session
 from serve_app.session.settings import SessionSettings, initial_settings
+from serve_app.session.surroundings import Surroundings
 from serve_app.store import Store
 
 
