@@ -1,25 +1,16 @@
 """One Ray for all tests here, on loopback, with the switches of `serve_config.yaml`."""
 
 import os
-import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from tests.serve.processes import ROOT, free_port
+
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
-
-ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

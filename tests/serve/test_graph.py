@@ -22,7 +22,7 @@ from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechRequest
 from serve_app.app import build_app
 from serve_app.gateway.readiness import Readiness
-from tests.serve.pids import replica_pids
+from tests.serve.processes import replica_pids
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
