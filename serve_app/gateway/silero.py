@@ -33,7 +33,8 @@ class _Memory:
 class SileroModel:
     """The network itself: blocking, without a queue.
 
-    Inputs `input` (rows, 64 + 512) float32, `state` (2, rows, 128) float32, `sr` int64; outputs `output` (rows, 1), `stateN`.
+    Inputs `input` (rows, 64 + 512) float32, `state` (2, rows, 128) float32, `sr` int64; outputs `output` (rows, 1) and
+    `stateN`.
     """
 
     def __init__(self) -> None:
