@@ -65,7 +65,8 @@ class SpeechModel(Protocol):
     async def probabilities(self, stream: SpeechStream, pcm: bytes) -> list[float]:
         """The probability of speech in each chunk of 512 samples (16 kHz) of `pcm`, in order.
 
-        One call at a time per stream. Raises ValueError for part of a chunk, EngineFailed, and StageUnavailable once closed.
+        One call at a time per stream. Raises ValueError for part of a chunk, EngineFailed, and StageUnavailable once
+        closed.
         """
         ...
 
