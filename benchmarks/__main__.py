@@ -1,0 +1,77 @@
+"""Ask all questions: tables to the terminal, JSON and plots to a directory.
+
+    python -m benchmarks [--quick] [--minutes 10] [--only sessions] [--out DIR]
+
+Figures mean something on a machine that does nothing else: look at the load in the first line.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks import first_audio, machine, sessions
+from benchmarks.report import Panel, Table, draw
+
+_QUESTIONS = (first_audio.NAME, sessions.NAME)
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Ask, print, write."""
+    task = asyncio.current_task()
+    assert task is not None
+    # As Ctrl-C, which asyncio handles itself: the servers are stopped on the way out.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    options.out.mkdir(parents=True, exist_ok=True)
+    about = machine.describe()
+    print(machine.line(), flush=True)
+    print(f"load before: {os.getloadavg()[0]:.2f}\n", flush=True)
+    if first_audio.NAME in options.only:
+        first = await first_audio.ask(options.quick, _say)
+        cells = [{"setup": label, "cells": [asdict(cell) for cell in cells]} for label, cells in first]
+        _publish(options.out, first_audio.NAME, about, [first_audio.table(first)], first_audio.panels(first), cells)
+    if sessions.NAME in options.only:
+        fronts = await sessions.ask(options.quick, options.minutes, _say)
+        whole = [asdict(front) for front in fronts]
+        _publish(options.out, sessions.NAME, about, sessions.tables(fronts), sessions.panels(fronts), whole)
+
+
+def _publish(
+    out: Path, name: str, about: dict[str, Any], tables: Sequence[Table], panels: Sequence[Panel], cells: Sequence[Any]
+) -> None:
+    for table in tables:
+        print(f"\n{table.text()}\n", flush=True)
+    written = {
+        "machine": about,
+        "at_s": round(time.time()),
+        "tables": [asdict(table) for table in tables],
+        "cells": cells,
+    }
+    (out / f"{name}.json").write_bytes(orjson.dumps(written))
+    draw(panels, out / f"{name}.png", machine.line())
+
+
+def _say(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer cells and turns: 5 minutes")
+    parser.add_argument("--minutes", type=float, help="how long the largest cell through HAProxy lasts")
+    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, default=_QUESTIONS)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
+    try:
+        asyncio.run(main(parser.parse_args()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("stopped")
