@@ -83,7 +83,8 @@ async def serving(
     `replies` replaces what the `fake` language model says. HAProxy needs two more ports, for its figures; it opens them
     on every interface. Raises RuntimeError with the end of the log where the server does not become ready.
     """
-    home = Path(tempfile.mkdtemp(prefix="parley-bench-"))
+    # Short, whatever TMPDIR says: Ray and HAProxy add up to 80 characters, and a socket's path may have about 100.
+    home = Path(tempfile.mkdtemp(prefix="parley-bench-", dir="/tmp"))
     try:
         port = _free_port()
         effective = home / "serve_config.yaml"
@@ -142,10 +143,10 @@ def _environment(home: Path, haproxy: bool) -> dict[str, str]:
     if haproxy:
         environment |= {
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy" / "haproxy.cfg"),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "haproxy" / "admin.sock"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home / "haproxy"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "haproxy" / "server-state"),
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
             # How long a stopping replica keeps its connections; nobody is connected by then.
