@@ -10,13 +10,7 @@ export class Captions {
     this.list = list;
     this.onCount = onCount;
     this.lines = new Map(); // by item id
-    this.following = true; // the newest words are kept in sight, until the reader scrolls back
-    scroller.addEventListener("scroll", () => {
-      this.following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
-    });
-    const follow = new ResizeObserver(() => this.following && (scroller.scrollTop = scroller.scrollHeight));
-    follow.observe(scroller);
-    follow.observe(list);
+    followEnd(scroller, list);
   }
 
   /** The user's words so far; they may still change. */
@@ -25,10 +19,18 @@ export class Captions {
     this.show(this.line(id, "user"), text);
   }
 
-  /** What the user said, or typed. Nothing understood leaves no line. */
+  /** What the user said, or typed. */
   final(id, text) {
-    if (!text.trim()) this.remove(id);
-    else this.finish(this.show(this.line(id, "user"), text));
+    for (const [other, line] of this.lines) if (line.unclear) this.remove(other);
+    this.finish(this.show(this.line(id, "user"), text));
+  }
+
+  /** The user said something that was not understood; the line stays until something is. */
+  unclear(id) {
+    this.final(id, "not understood");
+    const line = this.lines.get(id);
+    line.unclear = true;
+    line.element.classList.add("unclear");
   }
 
   /** Words of a reply that belong to its sound from `at_sample` on: they appear when that is heard. */
@@ -84,15 +86,17 @@ export class Captions {
     for (const id of [...this.lines.keys()]) this.remove(id);
   }
 
-  /** The finished lines, oldest first: `{role, text}`. */
+  /** The finished lines, oldest first: `{id, role, text}`. */
   said() {
-    return [...this.lines.values()].filter(({ text, done }) => text && done).map(({ role, text }) => ({ role, text }));
+    return [...this.lines]
+      .filter(([, { text, done, unclear }]) => text && done && !unclear)
+      .map(([id, { role, text }]) => ({ id, role, text }));
   }
 
   line(id, role, { hidden = false } = {}) {
     let line = this.lines.get(id);
     if (!line) {
-      line = { role, text: "", done: false, cut: false, pending: [], ...makeElements(role) };
+      line = { role, text: "", done: false, cut: false, unclear: false, pending: [], ...makeElements(role) };
       this.lines.set(id, line);
       if (this.lines.size > KEEP_LINES) this.remove(this.lines.keys().next().value);
     }
@@ -129,10 +133,25 @@ export class Captions {
   }
 }
 
+/** Keep the newest words in sight, until the reader scrolls back, and again from the end on. */
+function followEnd(scroller, list) {
+  let following = true;
+  let last = 0;
+  scroller.addEventListener("scroll", () => {
+    // Words may have grown between a scroll and its event: only a way back counts as the reader's.
+    if (scroller.scrollTop < last) following = false;
+    if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX) following = true;
+    last = scroller.scrollTop;
+  });
+  const observer = new ResizeObserver(() => following && scroller.scrollTo(0, scroller.scrollHeight));
+  observer.observe(scroller);
+  observer.observe(list);
+}
+
 function makeElements(role) {
   const element = Object.assign(document.createElement("article"), { className: `line ${role} interim` });
   element.setAttribute("aria-busy", "true");
-  const name = Object.assign(document.createElement("h3"), { className: "who", textContent: NAMES[role] });
+  const name = Object.assign(document.createElement("p"), { className: "who", textContent: NAMES[role] });
   const words = Object.assign(document.createElement("p"), { className: "words" });
   element.append(name, words);
   return { element, words };

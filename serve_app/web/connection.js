@@ -32,8 +32,13 @@ export class Connection {
 
   /** End the session for good. */
   close() {
-    this.leave();
     this.lost = false;
+    this.rest();
+  }
+
+  /** Stop trying to come back. The next `open` still knows that a session was lost. */
+  rest() {
+    this.leave();
     this.failures = 0;
     this.become("off");
   }

@@ -10,11 +10,10 @@ const SETTINGS = {
   audio: { input: { transcription: {} } },
 };
 const REPLAYED_LINES = 40;
-// A reply may end between our asking to stop it and the server's reading that.
-const HARMLESS = new Set(["response_cancel_not_active", "invalid_truncate", "item_truncate_invalid"]);
+const QUIET = "quiet"; // the event id of what may come too late, as to stop a reply that has just ended: no error to show
 
 export class Conversation {
-  /** `onChange()`: what `activity` says may have changed. `onError(text)`: the server refused something or failed. */
+  /** `onChange()`: what `activity` says may have changed. `onError(text)`: the server refused something or failed; null: it works again. */
   constructor({ connection, speaker, captions, timeline, onChange, onError }) {
     Object.assign(this, { connection, speaker, captions, timeline, onChange, onError });
     this.reset();
@@ -45,11 +44,11 @@ export class Conversation {
     return { user_speaking: "hearing", thinking: "thinking", speaking: "speaking" }[this.serverState] ?? "listening";
   }
 
-  /** A session began; `again` if it takes the place of one that was lost. */
-  begin(again) {
+  /** A session began; `lines` were said in the one that it replaces. */
+  begin(lines) {
     this.reset();
     this.connection.send({ type: "session.update", session: SETTINGS });
-    if (again) this.captions.said().slice(-REPLAYED_LINES).forEach(this.replay, this);
+    lines.slice(-REPLAYED_LINES).forEach(this.replay, this);
   }
 
   replay({ role, text }) {
@@ -75,13 +74,13 @@ export class Conversation {
 
   /** Stop the reply. */
   async stop() {
-    if (this.reply) this.connection.send({ type: "response.cancel", response_id: this.reply.id });
+    if (this.reply) this.sendQuietly({ type: "response.cancel", response_id: this.reply.id });
     await this.silence();
   }
 
   /** The microphone was turned off: what was half said is forgotten. */
   stopListening() {
-    this.connection.send({ type: "input_audio_buffer.clear" });
+    this.sendQuietly({ type: "input_audio_buffer.clear" });
     this.captions.dropInterim();
   }
 
@@ -92,9 +91,13 @@ export class Conversation {
       this.captions.cut(item);
       this.forget(item);
       const audio_end_ms = Math.floor((played * 1000) / RATE_HZ);
-      this.connection.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms });
+      this.sendQuietly({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms });
     }
     this.onChange();
+  }
+
+  sendQuietly(event) {
+    this.connection.send({ event_id: QUIET, ...event });
   }
 
   forget(item) {
@@ -147,12 +150,12 @@ export class Conversation {
     "input_audio_buffer.cleared": () => this.captions.dropInterim(),
 
     "conversation.item.input_audio_transcription.completed": ({ item_id, transcript }) =>
-      this.captions.final(item_id, transcript),
+      transcript.trim() ? this.captions.final(item_id, transcript) : this.captions.unclear(item_id),
 
-    "conversation.item.input_audio_transcription.failed": ({ item_id }) => this.captions.final(item_id, ""),
+    "conversation.item.input_audio_transcription.failed": ({ item_id }) => this.captions.remove(item_id),
 
     "conversation.item.truncated": ({ item_id }) =>
-      this.connection.send({ type: "conversation.item.retrieve", item_id }),
+      this.sendQuietly({ type: "conversation.item.retrieve", item_id }),
 
     "conversation.item.retrieved": ({ item }) => {
       if (item.role === "assistant") this.captions.correct(item.id, item.content[0]?.transcript);
@@ -160,6 +163,7 @@ export class Conversation {
 
     "response.created": ({ response }) => {
       this.reply = { id: response.id };
+      this.onError(null);
     },
 
     "response.output_audio.delta": ({ response_id, item_id, delta }) => {
@@ -171,14 +175,19 @@ export class Conversation {
     },
 
     "response.output_audio_transcript.delta": ({ response_id, item_id, delta }) => {
-      if (response_id !== this.stopped) this.captions.speak(item_id, delta, this.received.get(item_id) ?? 0);
+      if (response_id === this.stopped) return;
+      if (this.speaker.ready) this.captions.speak(item_id, delta, this.received.get(item_id) ?? 0);
+      else this.captions.write(item_id, delta);
     },
 
     "response.output_text.delta": ({ item_id, delta }) => this.captions.write(item_id, delta),
 
     "response.output_text.done": ({ item_id }) => this.captions.complete(item_id),
 
-    "response.output_audio.done": ({ item_id }) => this.speaker.end(item_id),
+    "response.output_audio.done": ({ item_id }) => {
+      if (this.speaker.ready) this.speaker.end(item_id);
+      else this.captions.complete(item_id);
+    },
 
     "response.done": ({ response }) => {
       this.reply = null;
@@ -186,7 +195,7 @@ export class Conversation {
     },
 
     error: ({ error }) => {
-      if (!HARMLESS.has(error.code)) this.onError(error.message);
+      if (error.event_id !== QUIET) this.onError(error.message);
     },
   };
 }

@@ -11,19 +11,25 @@ export class Microphone {
     this.onFrame = onFrame;
     this.onTrouble = onTrouble;
     this.open = null; // {stream, context} while on
+    this.starts = 0; // tells a start that was overtaken by a stop
   }
 
   /** Turn it on. Raises a Trouble that says why not. */
   async start() {
     if (!window.isSecureContext || !navigator.mediaDevices) throw insecureTrouble();
+    const start = ++this.starts;
     const stream = await navigator.mediaDevices.getUserMedia(CONSTRAINTS).catch((error) => {
       throw microphoneTrouble(error);
     });
+    if (start !== this.starts) {
+      stream.getTracks().forEach((track) => track.stop());
+      return;
+    }
     const context = new AudioContext({ latencyHint: "interactive" });
     this.open = { stream, context };
     stream.getAudioTracks()[0].addEventListener("ended", () => this.lost(stream));
     await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
-    if (this.open?.stream !== stream) return; // stopped while it started
+    if (start !== this.starts) return;
     await context.resume();
     const capture = new AudioWorkletNode(context, "capture");
     capture.port.onmessage = frames(this.onFrame, () => this.onTrouble(microphoneSilent()));
@@ -33,6 +39,7 @@ export class Microphone {
 
   /** Turn it off: the browser's sign goes out. */
   stop() {
+    this.starts += 1;
     this.open?.stream.getTracks().forEach((track) => track.stop());
     this.open?.context.close();
     this.open = null;

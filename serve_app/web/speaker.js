@@ -1,6 +1,7 @@
 // Plays the replies, and knows what has been heard of them.
 
 import { RATE_HZ } from "./pcm.js";
+import { speakerTrouble } from "./troubles.js";
 
 export class Speaker {
   /**
@@ -17,20 +18,32 @@ export class Speaker {
     this.starved = 0; // how often there was nothing to play in the middle of a reply
   }
 
-  /** Call it from a click or a key: browsers allow no sound before. */
+  /** Call it from a click or a key: browsers allow no sound before. Raises a Trouble if there can be no sound. */
   async start() {
     this.context ??= this.build();
-    const context = await this.context;
-    if (context.state !== "running") await context.resume();
+    try {
+      const context = await this.context;
+      // Not awaited: where the browser still forbids sound, this ends only with the next click.
+      if (context.state !== "running") context.resume().catch(() => {});
+    } catch (error) {
+      this.context = null;
+      throw speakerTrouble(error);
+    }
   }
 
   async build() {
     const context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await context.audioWorklet.addModule(new URL("./playback-worklet.js", import.meta.url));
-    this.node = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [1] });
-    this.node.port.onmessage = ({ data }) => this.told[data.type](data, context);
-    this.node.connect(context.destination);
+    const node = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [1] });
+    node.port.onmessage = ({ data }) => this.told[data.type](data, context);
+    node.connect(context.destination);
+    this.node = node;
     return context;
+  }
+
+  /** Whether sound can be played. */
+  get ready() {
+    return this.node !== null;
   }
 
   get active() {
@@ -57,7 +70,7 @@ export class Speaker {
 
   /** Forget what has not been played. What was cut off: a list of `{item, played}` in samples. */
   drop() {
-    if (!this.active) return Promise.resolve([]);
+    if (!this.ready) return Promise.resolve([]);
     this.playing.clear();
     const ticket = crypto.getRandomValues(new Uint32Array(1))[0];
     this.node.port.postMessage({ type: "drop", ticket });

@@ -16,7 +16,7 @@ const address = new URL("v1/realtime?model=parley&parley_events=1", document.bas
 address.protocol = address.protocol.replace("http", "ws");
 
 let talking = false; // the user wants to be heard
-let waitingFor = null; // "microphone" while the browser asks for it
+let asking = false; // the browser asks the user for the microphone
 const preroll = []; // microphone frames: {samples, at_ms}
 const unsent = []; // typed messages: {id, text}
 
@@ -47,7 +47,7 @@ const conversation = new Conversation({
   captions,
   timeline,
   onChange: show,
-  onError: (text) => notice.show("error", text, { label: "Dismiss", act: () => notice.hide() }),
+  onError: (text) => (text ? notice.show("error", text, dismiss) : notice.hide("error")),
 });
 
 const microphone = new Microphone({ onFrame: hear, onTrouble: microphoneTroubled });
@@ -66,23 +66,15 @@ function microphoneTroubled(trouble) {
 
 async function startTalking() {
   talking = true;
-  waitingFor = "microphone";
+  asking = true;
   notice.hide();
   show();
-  try {
-    await Promise.all([speaker.start(), microphone.start()]);
-  } catch (trouble) {
-    if (talking) stopTalking();
+  const [, trouble] = await Promise.all([startSound(), microphone.start().catch((trouble) => trouble)]);
+  asking = false;
+  if (trouble) {
+    stopTalking();
     notice.show("microphone", trouble.message);
-    return;
-  } finally {
-    waitingFor = null;
-  }
-  if (!talking) {
-    microphone.stop();
-    return;
-  }
-  connection.open();
+  } else if (talking) connection.open();
   show();
 }
 
@@ -93,15 +85,23 @@ function stopTalking() {
   presence.userLevel(0);
   conversation.stopListening();
   conversation.stop();
-  if (connection.state === "waiting") connection.close();
+  if (connection.state === "waiting" && unsent.length === 0) {
+    connection.rest();
+    notice.hide("connection");
+  }
   show();
+}
+
+/** Without sound the conversation goes on in writing. */
+function startSound() {
+  return speaker.start().catch((trouble) => notice.show("sound", trouble.message, dismiss));
 }
 
 async function say(text) {
   const message = { id: newItemId(), text };
   captions.final(message.id, text);
   notice.hide();
-  await speaker.start();
+  await startSound();
   if (connection.state === "open") {
     conversation.type(message.id, text);
     return;
@@ -129,7 +129,8 @@ function newItemId() {
 }
 
 async function opened(again) {
-  conversation.begin(again);
+  const waiting = new Set(unsent.map(({ id }) => id));
+  conversation.begin(again ? captions.said().filter(({ id }) => !waiting.has(id)) : []);
   notice.hide("connection");
   for (const { id, text } of unsent.splice(0)) await conversation.type(id, text);
 }
@@ -143,6 +144,7 @@ function connectionChanged(state, trouble, wait_ms) {
   show();
 }
 
+const dismiss = { label: "Dismiss", act: () => notice.hide() };
 const retryNow = { label: "Try now", act: () => connection.open() };
 
 /** The server does not want us now; asking again and again would not help it. */
@@ -163,12 +165,13 @@ const MOODS = {
 function show() {
   const [mood, words] = moodAndWords();
   presence.show(mood, words);
-  find("talk-label").textContent = talking ? "Stop" : "Talk";
+  const label = talking ? "Stop" : "Talk";
+  if (find("talk-label").textContent !== label) find("talk-label").textContent = label;
   find("talk").classList.toggle("on", talking);
 }
 
 function moodAndWords() {
-  if (waitingFor === "microphone") return ["waiting", "Waiting for the microphone"];
+  if (asking) return ["waiting", "Waiting for the microphone"];
   if (connection.state === "connecting") return ["waiting", "Connecting"];
   if (connection.state === "waiting") return ["lost", "Reconnecting"];
   if (connection.state === "off") return ["off", talking ? "Connecting" : "Ready"];
@@ -196,7 +199,7 @@ for (const button of document.querySelectorAll("#welcome button")) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.repeat || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   // On a button or in the text field the space bar means what it always means there.
   if (event.key === " " && !event.target.closest("button, input, a")) {
     event.preventDefault();

@@ -34,6 +34,11 @@ export function microphoneSilent() {
   return new Trouble("silent", "The microphone is on but gives only silence: it may be muted on the device or in the system's settings.");
 }
 
+/** Why there is no sound; what is said can be read meanwhile. */
+export function speakerTrouble(error) {
+  return new Trouble("mute", `This browser plays no sound here (${error.message || error.name}). Answers appear in writing.`);
+}
+
 const CLOSING = {
   1000: (reason) => new Trouble("ended", sentence("The server ended the session", reason)),
   1001: () => new Trouble("stopping", "The server is shutting down.", { retry: true }),

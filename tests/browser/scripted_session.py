@@ -76,6 +76,10 @@ class ScriptedSession:
         self._going.clear() if held else self._going.set()
         await self.send(kind, response_id=self._reply_ids[0])
 
+    async def release(self) -> None:
+        """Let replies go on, silently."""
+        self._going.set()
+
     async def _take(self, event: dict[str, Any]) -> None:
         if event["type"] == "input_audio_buffer.append":
             await self._hear(

@@ -82,6 +82,10 @@ class StandIn:
         """Hold the reply, or let it go on."""
         self._do(self.session.hold(held))
 
+    def release(self) -> None:
+        """Let replies go on without telling the page."""
+        self._do(self.session.release())
+
     def send(self, kind: str, **fields: Any) -> None:
         """Send any event to the newest session."""
         self._do(self.session.send(kind, **fields))

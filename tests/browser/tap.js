@@ -1,7 +1,7 @@
 // Put into a page before its own scripts. It listens to what goes to the loudspeaker and writes down what the captions
 // show and when, without help from the page itself. Times are performance.now() milliseconds.
 
-window.tap = { analysers: [], loudest: 0, sound: [], captions: [], errors: [] };
+window.tap = { analysers: [], loudest: 0, sound: [], captions: [], notices: [], errors: [] };
 
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (target, ...rest) {
@@ -45,6 +45,8 @@ document.addEventListener("DOMContentLoaded", () => {
     }));
     window.tap.captions.push({ at_ms: performance.now(), lines });
   };
+  const alert = document.querySelector("#notice .words");
+  new MutationObserver(() => alert.textContent && window.tap.notices.push(alert.textContent)).observe(alert, { childList: true });
   new MutationObserver(note).observe(document.getElementById("captions"), {
     subtree: true,
     childList: true,

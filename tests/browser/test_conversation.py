@@ -106,7 +106,7 @@ def test_a_suggestion_is_sent_as_if_typed(page: Page) -> None:
 
 def test_stop_turns_the_microphone_off_and_keeps_the_session(page: Page, stand_in: StandIn) -> None:
     page.get_by_role("button", name="Talk", exact=True).click()
-    expect(page.locator(".line.assistant .words")).to_have_text("I am well,")
+    expect(page.locator(".line.assistant .words")).to_contain_text("I am well,")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#state")).to_have_text("Microphone off")
     expect(page.locator(".mark")).to_have_text("interrupted")
@@ -121,7 +121,7 @@ def test_stop_turns_the_microphone_off_and_keeps_the_session(page: Page, stand_i
 
 def test_a_new_conversation_begins_with_nothing(page: Page, stand_in: StandIn) -> None:
     page.get_by_role("button", name="Talk", exact=True).click()
-    expect(page.locator(".line.assistant .words")).to_have_text("I am well,")
+    expect(page.locator(".line.assistant .words")).to_contain_text("I am well,")
     page.get_by_role("button", name="New conversation").click()
     expect(page.locator("#welcome")).to_be_visible()
     expect(page.locator(".line")).to_have_count(0)

@@ -59,6 +59,18 @@ def test_a_typed_message_stops_a_reply_and_is_answered(speaking: Page, stand_in:
     assert [each for each in order if each.endswith(".create")] == ["conversation.item.create", "response.create"]
 
 
+def test_a_hold_that_ends_without_a_word_does_not_stop_the_next_reply(speaking: Page, stand_in: StandIn) -> None:
+    expect(speaking.locator(".line.assistant .words")).to_have_text(ANSWER)
+    expect(speaking.locator("#state")).to_have_text("Microphone off")
+    stand_in.hold(True)  # the server thinks that there is sound to be played still
+    stand_in.interrupt()
+    stand_in.release()
+    chromium.until(speaking, "window.tap.rms() < 0.001")
+    speaking.get_by_label("Type instead of speaking").fill("again")
+    speaking.keyboard.press("Enter")
+    chromium.until(speaking, "window.tap.rms() > 0.1")
+
+
 def test_a_held_reply_goes_on_where_it_stopped(speaking: Page, stand_in: StandIn) -> None:
     stand_in.hold(True)
     _becomes_quiet(speaking)

@@ -142,9 +142,76 @@ def test_a_server_that_cannot_be_reached_is_said_to_be(page: Page, stand_in: Sta
     expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
 
 
+def test_what_is_typed_while_the_connection_is_away_is_said_once(page: Page, stand_in: StandIn) -> None:
+    _types_and_is_answered(page)
+    stand_in.script = Script(drop_at_once=True)
+    stand_in.break_sessions()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    page.get_by_label("Type instead of speaking").fill("are you there")
+    page.keyboard.press("Enter")
+    stand_in.script = Script()
+    expect(page.locator(".line.assistant")).to_have_count(2)
+    said = [event["item"]["content"][0]["text"] for event in stand_in.session.of_type("conversation.item.create")]
+    assert said[0] == "hello"
+    assert said.count("are you there") == 1
+    assert said[-1] == "are you there"
+
+
+def test_one_can_stop_while_it_tries_to_come_back(page: Page, stand_in: StandIn) -> None:
+    _talk(page)
+    expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
+    stand_in.script = Script(drop_at_once=True)
+    stand_in.break_sessions()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#state")).to_have_text("Ready")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    stand_in.script = Script()
+    _talk(page)
+    expect(page.locator("#state")).to_have_text("Listening")
+    assert len(stand_in.session.of_type("conversation.item.create")) == 2  # it remembers
+
+
+def test_without_sound_the_answer_is_written(browser: Browser, stand_in: StandIn, open_page: PageOpener) -> None:
+    page = open_page(browser, stand_in.url)
+    page.evaluate("() => { AudioWorklet.prototype.addModule = () => Promise.reject(new Error('no audio here')); }")
+    _types_and_is_answered(page)
+    expect(page.get_by_role("alert")).to_contain_text("This browser plays no sound here (no audio here).")
+
+
+def test_speech_that_is_not_understood_is_said_to_be(page: Page, stand_in: StandIn) -> None:
+    stand_in.script = Script(words="")
+    _talk(page)
+    expect(page.locator(".line.unclear .words")).to_have_text("not understood")
+    page.get_by_label("Type instead of speaking").fill("hello")
+    page.keyboard.press("Enter")
+    expect(page.locator(".line.unclear")).to_have_count(0)
+
+
 def test_an_error_event_is_shown(page: Page, stand_in: StandIn) -> None:
     _types_and_is_answered(page)
     stand_in.send("error", error={"type": "server_error", "code": "engine_failed", "message": "The voice failed."})
     expect(page.get_by_role("alert")).to_contain_text("The voice failed.")
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_an_error_goes_away_when_it_works_again(page: Page, stand_in: StandIn) -> None:
+    _types_and_is_answered(page)
+    stand_in.send("error", error={"type": "server_error", "code": "engine_failed", "message": "The voice failed."})
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Type instead of speaking").fill("again")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_an_error_about_what_came_too_late_is_not_shown(page: Page, stand_in: StandIn) -> None:
+    _types_and_is_answered(page)
+    page.keyboard.press("Escape")
+    expect(page.locator(".mark")).to_be_visible()
+    (cancel,) = stand_in.session.of_type("response.cancel")
+    error = {"code": "response_cancel_not_active", "message": "no response", "event_id": cancel["event_id"]}
+    stand_in.send("error", error=error)
+    stand_in.send("error", error={"code": "engine_failed", "message": "The voice failed.", "event_id": None})
+    expect(page.get_by_role("alert")).to_contain_text("The voice failed.")
+    assert page.evaluate("window.tap.notices") == ["The voice failed."]

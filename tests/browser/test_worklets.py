@@ -1,6 +1,6 @@
 """The audio parts by themselves, in offline contexts: what goes in and what comes out, to the sample."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import PageOpener
 from tests.browser.stand_in import StandIn
 
 pytestmark = pytest.mark.browser
@@ -53,14 +52,12 @@ _RESAMPLE = """async ({ from_hz, samples, chunk }) => {
 
 
 @pytest.fixture(scope="module")
-def server() -> Any:
+def page(browser: Browser) -> Iterator[Page]:
     with StandIn() as server:
-        yield server
-
-
-@pytest.fixture
-def page(browser: Browser, server: StandIn, open_page: PageOpener) -> Page:
-    return open_page(browser, server.url)
+        page = browser.new_page()
+        page.goto(server.url)
+        yield page
+        page.close()
 
 
 def _sine(hz: float, seconds: float, rate_hz: int = RATE_HZ) -> NDArray[np.float64]:
