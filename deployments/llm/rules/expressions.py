@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from deployments.llm.rules.numbers import HOMOPHONES, parse, parse_tolerant, say
+from deployments.llm.rules.numbers import HOMOPHONES, parse, parse_tolerant, say, written
 from deployments.llm.rules.words import split
 
 LARGEST_BITS: Final = 4000
-DEEPEST: Final = 30
+DEEPEST: Final = 16
 
 
 class Impossible(Exception):
@@ -112,7 +112,12 @@ def _word(words: Sequence[str], at: int) -> str:
 def _operand(words: Sequence[str], start: int, depth: int) -> Term | None:
     if depth > DEEPEST or start >= len(words):
         return None
-    if words[start] in _ARTICLES and (term := _operand(words, start + 1, depth + 1)) and term.operations:
+    if (
+        words[start] in _ARTICLES
+        and _word(words, start + 1) not in _ARTICLES
+        and (term := _operand(words, start + 1, depth + 1))
+        and term.operations
+    ):
         return term
     if words[start] == "(":
         inner = read(words, start + 1, depth + 1)
@@ -267,7 +272,7 @@ def symbols(text: str) -> str:
         number = None if sign else parse_tolerant(words, at) if current else parse(words, at)
         if number:
             value, at = number
-            current.append(str(value) if value.denominator == 1 else str(float(value)))
+            current.append(written(value))
         elif sign and current:
             current.append({"mod": "%"}.get(sign[0], sign[0]))
             at = sign[1]

@@ -10,11 +10,11 @@ from deployments.llm.rules.words import sentence
 NAME: Final = "Parley"
 
 _PERSONA: Final = re.compile(
-    r"\b(?:you are|you're|your name is|act as|pretend to be|you play) (?:called |named )?"
-    r"(?P<name>[A-Z][\w'-]*(?: [A-Z][\w'-]*)?)(?:,? (?P<role>(?:an?|the) [^.,;!?\n]+))?"
+    r"\b(?i:you are|you're|your name is|act as|pretend to be|you play) (?i:called |named )?"
+    r"(?P<name>(?!(?:A|An|The|I|In|Not)\b)[A-Z][\w'-]*(?: [A-Z][\w'-]*)?)(?:,? (?P<role>(?:an?|the) [^.,;!?\n]+))?"
 )
 _ROLE: Final = re.compile(r"\b(?:you are|you're|act as|pretend to be) (?P<role>(?:an?|the) [^.,;!?\n]+)", re.IGNORECASE)
-_NAMED: Final = re.compile(r"\b(?:your name is|called|named) (?P<name>[A-Z][\w'-]*)")
+_NAMED: Final = re.compile(r"\b(?i:your name is|called|named) (?P<name>[A-Z][\w'-]*)")
 _SAY: Final = re.compile(
     r"(?:^|[.!\n] ?)(?:please |just |only |simply )?(?:say|reply with|respond with|answer with|repeat)"
     r"(?: (?:exactly|only|just|verbatim|the following|this|these words|to the user|aloud))*\s*:?\s*"
@@ -39,7 +39,8 @@ _FEW_WORDS: Final = re.compile(
 )
 _EDGE: Final = re.compile(
     r"\b(?P<edge>begin|start|end|finish)(?:ing)? (?:every|each|all|your|any)(?: of your)? "
-    r"(?:reply|replies|answers?|responses?|sentences?|messages?) with (?:the words? |the phrase )?[\"'](?P<what>[^\"'\n]+)[\"']",
+    r"(?:reply|replies|answers?|responses?|sentences?|messages?) with (?:the words? |the phrase )?"
+    r"[\"'](?P<what>[^\"'\n]+)[\"']",
     re.IGNORECASE,
 )
 

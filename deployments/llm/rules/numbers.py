@@ -32,6 +32,7 @@ _SCALES: Final = {
 HOMOPHONES: Final = {"to": 2, "too": 2, "for": 4, "fore": 4, "ate": 8, "won": 1, "oh": 0, "nought": 0, "fourty": 40}
 """What a recogniser writes for a number; trusted only where a number must stand."""
 
+_MINUS: Final = ("minus", "negative", "-")
 _UNIT_NAMES: Final = {value: word for word, value in _UNITS.items()}
 _TEN_NAMES: Final = {value: word for word, value in _TENS.items()}
 
@@ -41,9 +42,9 @@ def parse(words: Sequence[str], start: int = 0) -> tuple[Fraction, int] | None:
     if start >= len(words):
         return None
     word = words[start]
-    if word in ("minus", "negative", "-"):
-        found = parse(words, start + 1)
-        return (-found[0], found[1]) if found and words[start + 1] not in ("minus", "negative", "-") else None
+    if word in _MINUS:
+        found = parse(words, start + 1) if start + 1 < len(words) and words[start + 1] not in _MINUS else None
+        return (-found[0], found[1]) if found else None
     if word[0].isdigit() or word[0] == ".":
         return _parse_digits(words, start)
     whole = _parse_words(words, start)
@@ -139,6 +140,12 @@ def say(value: Fraction | int, places: int = 4) -> str:
     text = _say_whole(whole)
     digits = f"{decimals:0{places}d}".rstrip("0")
     return f"{text} point {' '.join(_UNIT_NAMES[int(digit)] for digit in digits)}" if digits else text
+
+
+def written(value: Fraction, places: int = 12) -> str:
+    """In digits: "-3.14"."""
+    whole, decimals = divmod(round(abs(value) * 10**places), 10**places)
+    return f"{'-' if value < 0 else ''}{whole}.{decimals:0{places}d}".rstrip("0").rstrip(".")
 
 
 def is_exact(value: Fraction, places: int = 4) -> bool:

@@ -7,10 +7,13 @@ from functools import cached_property
 from typing import Any, Final
 
 from deployments.llm.contract import LlmRequest, Message
+from deployments.llm.rules.memory import Fact, facts
 from deployments.llm.rules.words import LONGEST_TEXT, plain, tidy
 
 LOOKED_BACK: Final = 200
 """Messages of the conversation that are looked at."""
+LONGEST_EARLIER: Final = 400
+"""Characters that are looked at of what the user said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,12 @@ class Turn:
     def earlier(self) -> tuple[str, ...]:
         """What the user said before, tidy, oldest first."""
         before = self.messages[: max(self.asked_at, 0)]
-        return tuple(tidy(message.text) for message in before if message.role == "user")
+        return tuple(tidy(message.text[:LONGEST_EARLIER]) for message in before if message.role == "user")
+
+    @cached_property
+    def known(self) -> dict[str, Fact]:
+        """What the user has said about themselves, by key."""
+        return {fact.key: fact for fact in facts((*self.earlier, self.said))}
 
     @cached_property
     def last_reply(self) -> Message | None:

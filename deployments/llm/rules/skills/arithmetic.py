@@ -6,8 +6,7 @@ from fractions import Fraction
 from typing import Final
 
 from deployments.llm.rules.expressions import Impossible, Term, infixed, read
-from deployments.llm.rules.memory import facts
-from deployments.llm.rules.numbers import is_exact, say
+from deployments.llm.rules.numbers import is_exact, say, written
 from deployments.llm.rules.turn import Reply, Turn
 from deployments.llm.rules.words import plain, sentence, vocabulary
 
@@ -28,12 +27,11 @@ _GOES_ON: Final = re.compile(
 
 
 def answer(turn: Turn) -> Reply | None:
-    known = {f"my {fact.key}": fact.value for fact in facts((*turn.earlier, turn.said))}
     text = turn.text
-    for name, value in known.items():
-        text = text.replace(name, plain(value))
+    for fact in turn.known.values():
+        text = text.replace(f"my {fact.key}", plain(fact.value))
     try:
-        term = _evaluate(text, turn.earlier)
+        term = _evaluate(text, _before(turn.earlier))
     except Impossible as error:
         return Reply(str(error))
     return Reply(sentence(f"{term.spoken} is {_said(term)}")) if term else None
@@ -42,16 +40,16 @@ def answer(turn: Turn) -> Reply | None:
 def value_of(turn: Turn, text: str) -> Fraction | None:
     """The bare result, for languages in which there are no words for it here."""
     try:
-        term = _evaluate(plain(text), turn.earlier)
+        term = _evaluate(plain(text), _before(turn.earlier))
     except Impossible:
         return None
     return term.value if term else None
 
 
-def _evaluate(text: str, earlier: Sequence[str]) -> Term | None:
+def _evaluate(text: str, before: str | None) -> Term | None:
     goes_on = _GOES_ON.match(text)
     text = infixed(text if goes_on is None else f"that {text[goes_on.end() :]}")
-    if _BACK.search(text) and (before := _before(earlier)) is not None:
+    if before is not None:
         text = infixed(_BACK.sub(before, text))
     words = text.split()
     found = _longest(words)
@@ -75,16 +73,17 @@ def _longest(words: list[str]) -> tuple[int, Term] | None:
 
 
 def _before(earlier: Sequence[str]) -> str | None:
-    """What "that" means: the newest result, in digits."""
-    for back in range(1, min(len(earlier), LONGEST_CHAIN) + 1):
+    """What "that" means: the newest result, in digits, each question building on the one before."""
+    result: str | None = None
+    for text in earlier[-LONGEST_CHAIN:]:
         try:
-            term = _evaluate(plain(earlier[-back]), earlier[:-back] if back < LONGEST_CHAIN else ())
+            term = _evaluate(plain(text), result)
         except Impossible:
-            return None
+            result = None
+            continue
         if term:
-            value = round(term.value, 12)
-            return str(value.numerator) if value.denominator == 1 else f"{float(value):.12f}".rstrip("0")
-    return None
+            result = written(term.value)
+    return result
 
 
 def _said(term: Term) -> str:

@@ -12,7 +12,8 @@ _TIME: Final = re.compile(
     r"what is the (?:current|exact) time|what the time is|current time)\b|^(?:the )?time(?: now)?$"
 )
 _DATE: Final = re.compile(
-    r"\b(?:what|which) (?:(?:is|was|will be) )?(?:the )?(?:date|day)\b(?:.*\b(?:is it|it is|today|tomorrow|yesterday|is|was|will be)\b|$)|"
+    r"\b(?:what|which) (?:(?:is|was|will be) )?(?:the )?(?:date|day)\b"
+    r"(?:.*\b(?:is it|it is|today|tomorrow|yesterday|is|was|will be)\b|$)|"
     r"\b(?:today's|current|tell me the) date\b|\bwhat is today\b|\bwhat (?:day )?(?:is|was) (?:tomorrow|yesterday)$"
 )
 _PART: Final = re.compile(

@@ -8,10 +8,10 @@ from deployments.llm.contract import Message
 from deployments.llm.rules.turn import Reply, Turn
 
 _GO_ON: Final = re.compile(
-    r"(?:yes |no |and |sorry |now |you can |you may |can you |could you |would you |i said )*"
-    r"(?:continue|go on|carry on|keep going|keep on|go ahead|resume|proceed|and then|what (?:happened|happens|comes) next|"
-    r"next|finish|where were (?:we|you)|what were you saying|go on with|keep (?:telling|counting|talking))"
-    r"(?: (?:with|the|your|that|it|please|then|story|count|counting|on|now|from|where|you|stopped|left|off|were|talking|telling))*"
+    r"(?:(?:yes|no|and|sorry|now|please|you can|can you|could you|would you) )*"
+    r"(?:continue|go on|carry on|keep going|keep on|go ahead|resume|proceed|and then|next|finish|"
+    r"what (?:happened|happens|comes) next|where were (?:we|you)|what were you saying|keep (?:counting|talking))"
+    r"(?: (?:with|the|your|that|it|please|then|story|count|counting|on|now|from|where|you|stopped|left|off))*"
 )
 
 

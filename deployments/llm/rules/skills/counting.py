@@ -10,8 +10,19 @@ from deployments.llm.rules.words import sentence
 MOST: Final = 100
 """Numbers counted at one request."""
 _STEPS: Final = {
-    **{"ones": 1, "twos": 2, "threes": 3, "fours": 4, "fives": 5, "sixes": 6, "sevens": 7, "eights": 8, "nines": 9},
-    **{"tens": 10, "twenties": 20, "fifties": 50, "hundreds": 100},
+    "ones": 1,
+    "twos": 2,
+    "threes": 3,
+    "fours": 4,
+    "fives": 5,
+    "sixes": 6,
+    "sevens": 7,
+    "eights": 8,
+    "nines": 9,
+    "tens": 10,
+    "twenties": 20,
+    "fifties": 50,
+    "hundreds": 100,
 }
 _UNTIL: Final = ("to", "till", "until", "through", "and", "too", "two", "up", "down", "2")
 
@@ -64,7 +75,7 @@ def _range(words: list[str], down: bool) -> tuple[int | None, int | None]:
     last = int(number[0]) if number else None
     if first is None and number and len(rest) > number[1] and not down:
         # "count one to five", without a "from".
-        tail = [word for word in rest[number[1] :]]
+        tail = rest[number[1] :]
         while len(tail) > 1 and tail[0] in _UNTIL:
             tail = tail[1:]
         if second := parse_tolerant(tail):
@@ -76,8 +87,6 @@ def _range(words: list[str], down: bool) -> tuple[int | None, int | None]:
 
 def _counted(start: int, end: int, step: int) -> str:
     signed = step if end >= start else -step
-    numbers = range(start, end + (1 if signed > 0 else -1), signed)
-    text = sentence(", ".join(say(number) for number in numbers[:MOST]))
-    if len(numbers) <= MOST:
-        return text
-    return f"{text} I will stop there, after {say(MOST)} numbers."
+    count = abs(end - start) // step + 1
+    text = sentence(", ".join(say(start + at * signed) for at in range(min(count, MOST))))
+    return text if count <= MOST else f"{text} I will stop there, after {say(MOST)} numbers."

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Final
 
 from deployments.llm.rules.instructions import persona
+from deployments.llm.rules.numbers import written
 from deployments.llm.rules.skills.arithmetic import value_of
 from deployments.llm.rules.turn import Reply, Turn
 from deployments.llm.rules.words import vocabulary
@@ -17,14 +18,18 @@ class _Phrases:
     """Words that give the language away."""
     answers: tuple[tuple[str, str], ...]
     """What is asked, and the answer; the first that is found counts."""
+    numbers: tuple[str, ...]
+    """From 0 on."""
     result: str
     otherwise: str
 
 
 _LANGUAGES: Final = {
     "de": _Phrases(
-        vocabulary("ich du ist nicht und das der die wie was heißt heisst bist mir mein dein danke hallo guten bitte wer kannst "
-             "eine einen auf geht tschüss wiedersehen spät warum wo"),
+        vocabulary(
+            "ich du ist nicht und das der die wie was heißt heisst bist mir mein dein danke hallo guten bitte wer "
+            "kannst eine einen auf geht tschüss wiedersehen spät warum wo"
+        ),
         (
             (r"\bwie geht", "Mir geht es gut, danke. Und dir?"),
             (r"\b(?:hallo|guten (?:tag|morgen|abend)|grüß)", "Hallo! Was kann ich für dich tun?"),
@@ -34,12 +39,15 @@ _LANGUAGES: Final = {
             (r"\b(?:wie spät|uhrzeit|wie viel uhr)", "Es ist {time} Uhr."),
             (r"\bwas kannst", "Auf Deutsch kann ich nur wenig: grüßen, die Uhrzeit sagen und rechnen."),
         ),
+        ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"),
         "Das ergibt {value}.",
         "Ich bin ein einfaches Programm und verstehe auf Deutsch nur wenig.",
     ),
     "fr": _Phrases(
-        vocabulary("je tu est pas et le la les un une comment quoi quel quelle mon ton merci bonjour salut au revoir qui es "
-             "suis vous êtes ça va pourquoi où heure"),
+        vocabulary(
+            "je tu est pas et le la les un une comment quoi quel quelle mon ton merci bonjour salut au revoir qui es "
+            "suis vous êtes ça va pourquoi où heure"
+        ),
         (
             (r"\b(?:ça va|comment (?:vas|allez|ça))", "Je vais bien, merci. Et toi ?"),
             (r"\b(?:bonjour|salut|bonsoir)", "Bonjour ! Que puis-je faire pour toi ?"),
@@ -48,12 +56,15 @@ _LANGUAGES: Final = {
             (r"\b(?:qui es|qui êtes|comment (?:tu t|t'|vous)|ton nom)", "Je suis {name}."),
             (r"\bquelle heure", "Il est {time}."),
         ),
+        ("zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze"),
         "Cela fait {value}.",
         "Je suis un programme simple et je comprends peu le français.",
     ),
     "es": _Phrases(
-        vocabulary("yo tú eres es no y el la los una cómo como qué que mi tu gracias hola buenos buenas adiós quién estás "
-             "soy usted hora por dónde llamas"),
+        vocabulary(
+            "yo tú eres es no y el la los una cómo como qué que mi tu gracias hola buenos buenas adiós quién estás "
+            "soy usted hora por dónde llamas"
+        ),
         (
             (r"\b(?:cómo|como) (?:estás|estas|está|te va)", "Estoy bien, gracias. ¿Y tú?"),
             (r"\b(?:hola|buenos días|buenas (?:tardes|noches))", "¡Hola! ¿Qué puedo hacer por ti?"),
@@ -62,10 +73,11 @@ _LANGUAGES: Final = {
             (r"\b(?:quién eres|quien eres|cómo te llamas|como te llamas|tu nombre)", "Soy {name}."),
             (r"\b(?:qué|que) hora", "Son las {time}."),
         ),
+        ("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce"),
         "El resultado es {value}.",
         "Soy un programa sencillo y entiendo poco español.",
     ),
-}  # fmt: skip
+}
 _ENGLISH: Final = vocabulary(
     "i you the is are what my your it and do not to of a in that can me tell how who hello hi thank thanks yes no was "
     "have this please say for with when where why name am"
@@ -85,10 +97,9 @@ def answer(turn: Turn) -> Reply | None:
         return None
     values = {"name": persona(turn)[0], "time": f"{turn.now.hour}:{turn.now.minute:02d}"}
     text = turn.said.lower()
-    value = _result(turn, text)
+    value = _result(turn, phrases, text)
     if value is not None:
-        shown = str(value) if value.denominator == 1 else f"{float(value):.4f}".rstrip("0").replace(".", ",")
-        return Reply(phrases.result.format(value=shown))
+        return Reply(phrases.result.format(value=written(value, places=4).replace(".", ",")))
     for pattern, reply in phrases.answers:
         if re.search(pattern, text):
             return Reply(reply.format(**values))
@@ -108,7 +119,9 @@ def language_of(turn: Turn) -> str:
     return "en" if english > scores.get(told, 0) else told
 
 
-def _result(turn: Turn, text: str) -> Fraction | None:
+def _result(turn: Turn, phrases: _Phrases, text: str) -> Fraction | None:
+    for value, word in enumerate(phrases.numbers):
+        text = re.sub(rf"\b{word}\b", str(value), text)
     for pattern, to in _OPERATORS:
         text = re.sub(pattern, to, text)
     return value_of(turn, text)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from deployments.llm.rules.memory import Fact, facts, stated
+from deployments.llm.rules.memory import stated
 from deployments.llm.rules.turn import Reply, Turn
 from deployments.llm.rules.words import listed, sentence
 
@@ -34,12 +34,20 @@ _SYNONYMS: Final = {
     "hometown": "origin",
     "date of birth": "birth",
 }
-_ALL: Final = r".*\b(?:what do you (?:know|remember) about me|what have i told you|what do you remember|tell me about (?:me|myself))"
+_ALL: Final = (
+    r".*\b(?:what do you (?:know|remember) about me|what have i told you|what do you remember|tell me about me)"
+)
 _LIKES: Final = r"(?:do you (?:know|remember) )?what (?:do i|i) (?P<k>like|love|enjoy|hate|dislike|have)"
 _WHETHER: Final = r"do i (?P<k>like|love|enjoy|hate|have) (?:an? |any )?(?P<v>[\w ]+)"
 _WHO: Final = r"(?:who|what) is (?P<v>[\w ]+)"
-_JUST_SAID: Final = r".*\bwhat (?:did i|i|have i) (?:just |last )?(?:say|said|ask|asked|tell you)(?: you)?(?: just)?(?: now| before| last| earlier)?"
-_FIRST_SAID: Final = r".*\bwhat (?:was|is) (?:the )?(?:my )?first (?:thing|question|message|word|sentence).*|what did i (?:say|ask)(?: you)? first"
+_JUST_SAID: Final = (
+    r".*\bwhat (?:did i|i|have i) (?:just |last )?(?:say|said|ask|asked|tell you)(?: you)?"
+    r"(?: just)?(?: now| before| last| earlier)?"
+)
+_FIRST_SAID: Final = (
+    r".*\bwhat (?:was|is) (?:the )?(?:my )?first (?:thing|question|message|word|sentence).*"
+    r"|what did i (?:say|ask)(?: you)? first"
+)
 _LAST_QUESTION: Final = r".*\bwhat was my (?:last|previous) (?:question|message|sentence)"
 
 
@@ -52,21 +60,20 @@ def _recalled(turn: Turn) -> Reply | None:
         return Reply(_quoted(turn.earlier[-1]) if turn.earlier else "You have not said anything before this.")
     if turn.match(_FIRST_SAID):
         return Reply(_quoted(turn.earlier[0]) if turn.earlier else "You have only just begun to talk to me.")
-    known = {fact.key: fact for fact in facts(turn.earlier)}
-    return _about_key(turn, known) or _about_all(turn, known) or _about_value(turn, known)
+    return _about_key(turn) or _about_all(turn) or _about_value(turn)
 
 
 def _quoted(text: str) -> str:
     return f"You said: {sentence(text)}"
 
 
-def _about_key(turn: Turn, known: dict[str, Fact]) -> Reply | None:
+def _about_key(turn: Turn) -> Reply | None:
     for pattern, key in _OF_KEY:
         found = turn.match(pattern + "(?: please| again| then)*")
         if not found:
             continue
         asked = key.format(**found.groupdict())
-        fact = known.get(_SYNONYMS.get(asked, asked)) or known.get(asked)
+        fact = turn.known.get(_SYNONYMS.get(asked, asked)) or turn.known.get(asked)
         if fact:
             return Reply(sentence(fact.phrase))
         missing = {"age": "how old you are", "home": "where you live", "origin": "where you come from"}
@@ -78,29 +85,29 @@ def _about_key(turn: Turn, known: dict[str, Fact]) -> Reply | None:
     return None
 
 
-def _about_all(turn: Turn, known: dict[str, Fact]) -> Reply | None:
-    lasting = [fact.phrase for fact in known.values() if not fact.in_passing]
+def _about_all(turn: Turn) -> Reply | None:
+    lasting = [fact.phrase for fact in turn.known.values() if not fact.in_passing]
     if turn.match(_ALL):
         return Reply(
             sentence(f"You told me that {listed(lasting)}") if lasting else "You have not told me anything yet."
         )
     if found := turn.match(_LIKES):
         kinds = ("like", "love", "enjoy") if found["k"] in ("like", "love", "enjoy") else (found["k"],)
-        phrases = [fact.phrase for fact in known.values() if fact.key.startswith(kinds)]
+        phrases = [fact.phrase for fact in turn.known.values() if fact.key.startswith(kinds)]
         return Reply(sentence(listed(phrases)) if phrases else f"You have not told me what you {found['k']}.")
     return None
 
 
-def _about_value(turn: Turn, known: dict[str, Fact]) -> Reply | None:
+def _about_value(turn: Turn) -> Reply | None:
     if found := turn.match(_WHETHER):
         words = found["v"].split()
-        for fact in known.values():
+        for fact in turn.known.values():
             if words[-1] in fact.key.split() and fact.phrase.startswith("you "):
                 return Reply(sentence(f"{'No' if 'not' in fact.phrase else 'Yes'}, {fact.phrase}"))
             if found["k"] == "have" and words[-1] == fact.key:
                 return Reply(sentence(f"Yes, {fact.phrase}"))
     if found := turn.match(_WHO):
-        for fact in known.values():
+        for fact in turn.known.values():
             if fact.value.lower() == found["v"] and " is called " in fact.phrase:
                 return Reply(sentence(f"{fact.value} is your {fact.key}"))
             if fact.value.lower() == found["v"] and fact.key == "name":

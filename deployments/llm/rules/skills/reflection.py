@@ -12,22 +12,40 @@ _LONGEST: Final = 14
 
 _FORMS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"(?:i am|i feel|i am feeling) (?P<x>.+)", ("Why are you {x}?", "How long have you been {x}?")),
-    (r"i (?:want|would like|need|wish)(?: for)? (?P<x>.+)", ("What would it mean to you to have {x}?", "Why do you want {x}?")),
-    (r"i (?:think|believe|guess|suppose)(?: that)? (?P<x>.+)", ("What makes you think that {x}?", "Are you sure that {x}?")),
+    (
+        r"i (?:want|would like|need|wish)(?: for)? (?P<x>.+)",
+        ("What would it mean to you to have {x}?", "Why do you want {x}?"),
+    ),
+    (
+        r"i (?:think|believe|guess|suppose)(?: that)? (?P<x>.+)",
+        ("What makes you think that {x}?", "Are you sure that {x}?"),
+    ),
     (r"i (?:remember|remembered) (?P<x>.+)", ("What else comes to mind when you think of {x}?",)),
     (r"i (?:can not|could not) (?P<x>.+)", ("What keeps you from it, when you want to {x}?",)),
-    (r"my (?P<x>(?:mother|father|mum|mom|dad|sister|brother|wife|husband|son|daughter|friend|boss|dog|cat)\b.*)",
-     ("Your {x}? Tell me more about that.",)),
+    (
+        r"my (?P<x>(?:mother|father|mum|mom|dad|sister|brother|wife|husband|son|daughter|friend|boss|dog|cat)\b.*)",
+        ("Your {x}? Tell me more about that.",),
+    ),
     (r"(?:because|since) (?P<x>.+)", ("Is that the only reason?", "I see: because {x}.")),
     (r"you are (?P<x>.+)", ("What makes you think that I am {x}?",)),
-    (r"do you (?:like|love|enjoy|want|prefer) (?P<x>.+)", ("I have no taste of my own, but I would like to hear what you think of {x}.",)),
-    (r"(?:do|can|could|would|will|have) you (?P<x>.+)", ("I am a simple program, so I cannot {x}. What made you ask?",)),
-    (r"(?:tell me|talk to me|talk) about (?P<x>.+)",
-     ("I answer by simple rules and know little about {x}. What interests you about it?",)),
+    (
+        r"do you (?:like|love|enjoy|want|prefer) (?P<x>.+)",
+        ("I have no taste of my own, but I would like to hear what you think of {x}.",),
+    ),
+    (
+        r"(?:do|can|could|would|will|have) you (?P<x>.+)",
+        ("I am a simple program, so I cannot {x}. What made you ask?",),
+    ),
+    (
+        r"(?:tell me|talk to me|talk) about (?P<x>.+)",
+        ("I answer by simple rules and know little about {x}. What interests you about it?",),
+    ),
     (r"why (?P<x>.+)", ("I do not know why. What do you think?",)),
-    (r"(?:what|who|where|when|which|how|is|are|was|were|does|did) .+",
-     ("I am afraid I do not know that: I answer by simple rules. Ask me for a sum, the time or a story.",)),
-)  # fmt: skip
+    (
+        r"(?:what|who|where|when|which|how|is|are|was|were|does|did) .+",
+        ("I am afraid I do not know that: I answer by simple rules. Ask me for a sum, the time or a story.",),
+    ),
+)
 _RULES: Final = tuple((re.compile(pattern), texts) for pattern, texts in _FORMS)
 _STATEMENTS: Final = (
     "You say that {x}. Tell me more.",

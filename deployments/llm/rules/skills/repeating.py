@@ -8,11 +8,12 @@ from deployments.llm.rules.words import sentence
 
 _POLITE: Final = r"(?:(?:please|can you|could you|would you|will you|now|and|then|okay|ok|i want you to)[ ,]+)*"
 _AFTER_ME: Final = re.compile(
-    rf"^{_POLITE}(?:repeat(?: (?:after|with) me)?|say(?: after me)?)(?: the (?:words?|sentence|phrase))?(?: please)?\s*[:,]?\s+(?P<what>.+)",
+    rf"^{_POLITE}(?:repeat(?: (?:after|with) me)?|say(?: after me)?)(?: the (?:words?|sentence|phrase))?(?: please)?"
+    r"\s*[:,]?\s+(?P<what>.+)",
     re.IGNORECASE,
 )
 _AGAIN: Final = (
-    r"(?:can you |could you |please |would you )*(?:repeat|say)(?: that| it| this| yourself)?(?: again| once more| please)*",
+    r"(?:(?:can|could|would) you |please )*(?:repeat|say)(?: that| it| this| yourself)?(?: again| once more| please)*",
     r"what did you (?:just )?say(?: again)?",
     r"(?:sorry |pardon )?(?:come again|pardon|pardon me|sorry what|what was that|once more|again)",
     r"i did not (?:catch|hear|get|understand) (?:that|you|it)",

@@ -1,55 +1,103 @@
 """Greetings, thanks, goodbyes and the small words of a conversation."""
 
-import re
 from typing import Final
 
 from deployments.llm.rules.instructions import persona, wants_greeting
-from deployments.llm.rules.memory import facts
 from deployments.llm.rules.turn import Reply, Turn
+from deployments.llm.rules.words import vocabulary
 
-_TAIL: Final = (
-    r"(?: (?:there|again|everyone|you|very|much|so|a lot|for (?:that|your help|everything)|to you|then|now|please))*"
+_PHRASES: Final = (
+    (
+        "how are you/how are things/how do you do/how is it going/how are you doing/how are you feeling",
+        "I am well, thank you. And how are you?",
+    ),
+    ("hello/hi/hey/hiya/howdy/greetings/good day/hello hello", "Hello{name}! What can I do for you?"),
+    ("good morning/morning", "Good morning{name}! What can I do for you?"),
+    ("good afternoon", "Good afternoon{name}! What can I do for you?"),
+    ("good evening/evening", "Good evening{name}! What can I do for you?"),
+    ("good night/sleep well", "Good night{name}. Sleep well."),
+    ("thank you/thanks/thank/many thanks/cheers", "You are welcome{name}."),
+    (
+        (
+            "good bye/goodbye/bye/bye bye/see you/see you later/see you soon/see you tomorrow/farewell/take care/"
+            "talk to you later/talk to you soon"
+        ),
+        "Goodbye{name}. It was nice talking to you.",
+    ),
+    ("nice to meet you/pleased to meet you/good to see you/great to meet you", "Nice to meet you, too{name}."),
+    (
+        (
+            "fine/i am fine/i am good/i am well/very well/i am great/not bad/all right/alright/i am doing well/"
+            "i am doing fine/i am doing good/fine and you/good and you/i am fine and you/i am good and you"
+        ),
+        "I am glad to hear that. What shall we do?",
+    ),
+    (
+        (
+            "stop/wait/hold on/one moment/just a moment/just a second/just a minute/wait a moment/wait a minute/quiet/"
+            "be quiet/shut up/silence/pause/stop talking/stop it/stop that/enough/never mind/nevermind/cancel"
+        ),
+        "All right.",
+    ),
+    ("sorry/i am sorry/my mistake/excuse me", "That is quite all right."),
+    (
+        (
+            "yes/yeah/yep/yup/sure/of course/right/correct/that is right/exactly/ok/okay/mm hm/uh huh/definitely/"
+            "yes i do/yes i am/i see"
+        ),
+        "Good. Please go on.",
+    ),
+    ("no/nope/nah/not really/no i do not/no thanks/no thank you", "All right. Is there something else?"),
+    (
+        (
+            "are you there/can you hear me/is anybody there/is anyone there/do you hear me/testing/test/one two three/"
+            "testing one two three/test one two three/mic check"
+        ),
+        "Yes, I can hear you.",
+    ),
+    ("i love you/i like you", "That is kind of you."),
+    (
+        (
+            "well done/good job/great/wonderful/excellent/perfect/cool/nice/awesome/amazing/good/very good/great/"
+            "that is nice/that is good/you are great/you are nice/you are smart/you are funny/you are clever"
+        ),
+        "Thank you, that is kind.",
+    ),
+    (
+        "tell me something/say something/tell me anything/tell me something else/tell me something interesting",
+        "Gladly. Shall it be a story, a joke or a sum?",
+    ),
+    ("why/why not/how come", "I cannot say why. What do you think?"),
+    ("what/huh", "Shall I say it again?"),
 )
-_ANSWERS: Final[tuple[tuple[str, str], ...]] = (
-    (r"(?:hi |hello |hey )?(?:there )?(?:how are you|how are things|how do you do|how is it going|how are you doing)(?: doing)?(?: today)?",
-     "I am well, thank you. And how are you?"),
-    (r"(?:hello|hi|hey|hiya|howdy|greetings|good day|hallo)", "Hello{name}! What can I do for you?"),
-    (r"good (?P<part>morning|afternoon|evening)", "Good {part}{name}! What can I do for you?"),
-    (r"(?:good night|sleep well)", "Good night{name}. Sleep well."),
-    (r"(?:no |yes |ok |great |good |perfect |wonderful )*(?:thank you|thanks|thank|many thanks|cheers)", "You are welcome{name}."),
-    (r"(?:good ?bye|bye|bye bye|see you|see you (?:later|soon|tomorrow)|farewell|take care|talk to you (?:later|soon))",
-     "Goodbye{name}. It was nice talking to you."),
-    (r"(?:nice|good|pleased|great) to (?:meet|see|hear) you(?: too)?", "Nice to meet you, too{name}."),
-    (r"(?:i am )?(?:fine|good|very well|great|well|not bad|all right|alright|doing (?:well|fine|good))(?: and you| how about you)?",
-     "I am glad to hear that. What shall we do?"),
-    (r"(?:stop|wait|hold on|one moment|just a (?:moment|second|minute)|quiet|be quiet|shut up|silence|pause|stop talking|enough|never mind|nevermind|cancel)(?: it| that| a (?:moment|second|minute))?",
-     "All right."),
-    (r"(?:sorry|i am sorry|my mistake|excuse me)", "That is quite all right."),
-    (r"(?:yes|yeah|yep|yup|sure|of course|right|correct|exactly|ok|okay|mm hm|uh huh|absolutely|definitely|yes i do|yes i am)",
-     "Good. Please go on."),
-    (r"(?:no|nope|nah|not really|no i do not|no thanks|no thank you)", "All right. Is there something else?"),
-    (r"(?:are you there|can you hear me|is anybody there|is anyone there|do you hear me|testing|test|one two three|mic check)(?: one two three)?",
-     "Yes, I can hear you."),
-    (r"(?:i love you|i like you)", "That is kind of you."),
-    (r"(?:well done|good job|great|wonderful|excellent|perfect|cool|nice|awesome|amazing|good|very good|you are (?:great|nice|smart|clever|funny|good))",
-     "Thank you, that is kind."),
-    (r"(?:tell me|say) (?:something|anything)(?: else| interesting| nice| new)?", "Gladly. Shall it be a story, a joke or a sum?"),
-    (r"(?:why)", "I cannot say why. What do you think?"),
-    (r"(?:what|huh|pardon)", "Shall I say it again?"),
-)  # fmt: skip
-_RULES: Final = tuple((re.compile(pattern + _TAIL), text) for pattern, text in _ANSWERS)
+_REPLIES: Final = {phrase: reply for phrases, reply in _PHRASES for phrase in phrases.split("/")}
+_AROUND: Final = vocabulary(
+    "there again everyone very much so a lot today then now please oh well hello hi hey ok okay"
+)
+"""Words that change nothing about such a phrase."""
 
 
 def answer(turn: Turn) -> Reply | None:
-    known = {fact.key: fact.value for fact in facts((*turn.earlier, turn.said))}
-    name = f", {known['name']}" if "name" in known else ""
+    name = f", {turn.known['name'].value}" if "name" in turn.known else ""
+    own, _ = persona(turn)
     if wants_greeting(turn) or turn.asked_at < 0:
-        own, _ = persona(turn)
         return Reply(f"Hello{name}, I am {own}. How can I help you?")
     if not any(char.isalnum() for char in turn.text):
         return Reply("I did not catch that. Could you say it again?")
-    text = turn.text.removesuffix(f" {persona(turn)[0].lower()}")
-    for rule, reply in _RULES:
-        if found := rule.fullmatch(text):
-            return Reply(reply.format(name=name, **found.groupdict()))
+    words = turn.text.removesuffix(f" {own.lower()}").removesuffix(" for your help").removesuffix(" for that").split()
+    reply = _found(words)
+    return Reply(reply.format(name=name)) if reply else None
+
+
+def _found(words: list[str]) -> str | None:
+    """The reply to these words, or to what is left of them without the words around."""
+    while words:
+        if reply := _REPLIES.get(" ".join(words)):
+            return reply
+        if words[-1] in _AROUND:
+            words = words[:-1]
+        elif words[0] in _AROUND or (words[0] in ("yes", "no", "great", "good", "perfect") and "thank" in words[1:2]):
+            words = words[1:]
+        else:
+            return None
     return None

@@ -3,11 +3,11 @@
 import re
 from typing import Final
 
-from deployments.llm.rules.memory import facts
 from deployments.llm.rules.turn import Reply, Turn
 
 _ASKED: Final = re.compile(
-    r"\b(?:spell|spelling of)(?: out)?(?: for me)?(?: the word| the name)? (?P<what>[\w' -]+?)(?: for me| please| out| again)*$|"
+    r"\b(?:spell|spelling of)(?: out)?(?: for me)?(?: the word| the name)? (?P<what>[\w' -]+?)"
+    r"(?: for me| please| out| again)*$|"
     r"\bhow is (?P<how>[\w'-]+) (?:spelt|spelled|written)",
     re.IGNORECASE,
 )
@@ -19,10 +19,10 @@ def answer(turn: Turn) -> Reply | None:
         return None
     what = (found["what"] or found["how"]).strip(" '\"-")
     if what.lower().startswith("my "):
-        known = {fact.key: fact.value for fact in facts(turn.earlier)}
-        if what[3:].lower() not in known:
+        fact = turn.known.get(what[3:].lower())
+        if fact is None:
             return Reply(f"You have not told me your {what[3:]} yet.")
-        what = known[what[3:].lower()]
+        what = fact.value
     elif what.lower().startswith(("a ", "an ", "the ")):
         what = what.partition(" ")[2]
     words = what.split()[:5]

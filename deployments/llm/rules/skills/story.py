@@ -4,78 +4,20 @@ import re
 import zlib
 from typing import Final
 
+from deployments.llm.rules import tales
 from deployments.llm.rules.turn import Reply, Turn
 from deployments.llm.rules.words import plain, turned
 
 _ASKED: Final = re.compile(
-    r"\b(?:story|tale|fairy tale|fairytale|stories)\b(?: (?:about|of|on|with) (?P<topic>.+?))?(?: please| for me| to me| now)*$"
+    r"\b(?:story|tale|fairytale|stories)\b(?: (?:about|of|on|with) (?P<topic>.+?))?(?: please| for me| to me| now)*$"
 )
 _WANTS: Final = re.compile(
-    r"\b(?:tell|read|give|make|invent|write|want|hear|like|another|more|one|love|need|have|know)\b|^(?:an? )?(?:\w+ ){0,3}(?:story|tale)\b"
+    r"\b(?:tell|read|give|make|invent|write|want|hear|like|another|more|one|love|need|have|know)\b|"
+    r"^(?:an? )?(?:\w+ ){0,3}(?:story|tale)\b"
 )
 _LONG: Final = re.compile(r"\b(?:long|longer|longest|really long|very long|bedtime|epic)\b")
 _MORE: Final = r"(?:and |tell me |yes |can you tell me )*(?:another|one more|again|more)(?: one)?(?: please)?"
 _JOKE: Final = re.compile(r"\b(?:joke|make me laugh|something funny)\b")
-
-_NAMES: Final = ("Mira", "Oscar", "Tilda", "Benno", "Ida", "Felix")
-_PLACES: Final = (
-    "in a village between two green hills",
-    "on a small island where the wind never slept",
-    "at the edge of a forest older than any map",
-    "in a harbour town that smelled of salt and bread",
-    "high in the mountains, above the clouds",
-)
-_WISHES: Final = (
-    "to find out where the river began",
-    "to hear the bell that rings only once in a hundred years",
-    "to bring back the lost light of the old lighthouse",
-    "to see what lay behind the last hill",
-    "to find a friend who would listen",
-)
-_HELPERS: Final = (
-    "a grey owl who spoke in questions",
-    "an old ferryman with a pocket full of maps",
-    "a fox with one white ear",
-    "a girl who mended broken clocks",
-    "a travelling baker with a squeaking cart",
-)
-_TROUBLES: Final = (
-    "a storm came up and hid the path",
-    "the bridge was gone, and the water ran deep and fast",
-    "a thick fog fell, and every sound seemed to come from everywhere",
-    "the way split in three, and the signs had been turned around",
-)
-_TURNS: Final = (
-    "stopped, listened, and heard a quiet song under the noise",
-    "laughed instead of crying, and the echo showed the way",
-    "shared the last piece of bread with a stranger, who knew a better road",
-    "remembered something that everybody else had forgotten",
-)
-_ENDS: Final = (
-    "And whenever the evening is still, people there tell this story again.",
-    "And if you walk that way today, you can still see the footprints.",
-    "And from that day on, no door in that place was ever locked again.",
-)
-_MIDDLES: Final = (
-    "On the first day they crossed wide fields where the grass was taller than a cart, and they counted the larks above "
-    "them until they ran out of numbers.",
-    "On the second day it rained. They sat under a great oak, shared an apple, and told each other what they were afraid "
-    "of, and after that they were less afraid.",
-    "On the third day they met a miller who had not slept for a week, because his mill wheel kept him awake. They put a "
-    "drop of oil on the axle, and he wept with joy and gave them a lantern.",
-    "The lantern was an odd one. It gave no light at noon and none at midnight, but in the hour before dawn it shone so "
-    "brightly that they could see the road ahead as if it had been drawn with chalk.",
-    "At the end of that road stood a wall with a small round door. On the door was written: only those who are not in a "
-    "hurry may come in. So they sat down and waited, and talked, and in the end the door grew bored and opened by itself.",
-    "Behind it lay a garden in which everything that was ever lost had been put in order: gloves, keys, songs, and a "
-    "whole shelf of forgotten names.",
-)
-_JOKES: Final = (
-    "Why did the scarecrow win a prize? Because he was outstanding in his field.",
-    "What do you call a bear without teeth? A gummy bear.",
-    "Why was the maths book sad? It had too many problems.",
-    "I told my computer that I needed a break. It said: no problem, I will go to sleep.",
-)
 
 
 def answer(turn: Turn) -> Reply | None:
@@ -87,7 +29,7 @@ def answer(turn: Turn) -> Reply | None:
 
 def _told(turn: Turn, text: str) -> Reply | None:
     if _JOKE.search(text):
-        return Reply(_JOKES[_count(turn, _JOKE) % len(_JOKES)])
+        return Reply(tales.JOKES[_count(turn, _JOKE) % len(tales.JOKES)])
     found = _ASKED.search(text)
     if not found or not _WANTS.search(text):
         return None
@@ -105,28 +47,25 @@ def _story(topic: str, *, long: bool, told: int) -> str:
     def pick(choices: tuple[str, ...], turn: int) -> str:
         return choices[(seed // turn + seed) % len(choices)]
 
-    name = pick(_NAMES, 3)
-    hero, opening = _hero(topic, name, pick(_PLACES, 5))
+    name = pick(tales.NAMES, 3)
+    helper, trouble, turn = pick(tales.HELPERS, 11), pick(tales.TROUBLES, 13), pick(tales.TURNS, 17)
     parts = [
-        opening,
-        f"More than anything, {hero} wanted {pick(_WISHES, 7)}.",
-        f"So one morning {hero} set out, and before the first mile was over there was company on the road: "
-        f"{pick(_HELPERS, 11)}.",
-        *(_MIDDLES if long else ()),
-        f"For a while all went well. Then {pick(_TROUBLES, 13)}, and for a moment everything seemed lost.",
-        f"But {hero} {pick(_TURNS, 17)}.",
-        f"By evening they had arrived, and what {hero} had been looking for was there, smaller and kinder than anyone "
-        "had imagined.",
-        pick(_ENDS, 19),
+        _opening(topic, name, pick(tales.PLACES, 5)),
+        f"More than anything, {name} wanted {pick(tales.WISHES, 7)}.",
+        f"So one morning {name} set out, and before the first mile was over there was company on the road: {helper}.",
+        *(tales.MIDDLES if long else ()),
+        f"For a while all went well. Then {trouble}, and for a moment everything seemed lost.",
+        f"But {name} {turn}.",
+        f"By evening they had arrived, and what {name} had been looking for was there.",
+        "It was smaller and kinder than anyone had imagined.",
+        pick(tales.ENDS, 19),
     ]
     return " ".join(parts)
 
 
-def _hero(topic: str, name: str, place: str) -> tuple[str, str]:
-    """What the hero is called further on, and the first sentence."""
-    words = topic.split()
-    if not words:
-        return name, f"Once upon a time, {place}, there lived a child named {name}."
-    if words[0] in ("a", "an", "one"):
-        return name, f"Once upon a time, {place}, there lived {topic}, and everyone called this hero {name}."
-    return name, f"Once upon a time, {place}, there lived a child named {name}, who could think of nothing but {topic}."
+def _opening(topic: str, name: str, place: str) -> str:
+    if not topic:
+        return f"Once upon a time, {place}, there lived a child named {name}."
+    if topic.startswith(("a ", "an ", "one ")):
+        return f"Once upon a time, {place}, there lived {topic}, and everyone called this hero {name}."
+    return f"Once upon a time, {place}, there lived a child named {name}, who could think of nothing but {topic}."

@@ -5,11 +5,10 @@ import re
 from typing import Any, Final
 
 from deployments.llm.contract import Tool, ToolCall
-from deployments.llm.rules.memory import facts
 from deployments.llm.rules.skills import arithmetic
 from deployments.llm.rules.tools.arguments import Filled, fill, of_text, properties_of, stand_in
 from deployments.llm.rules.tools.choosing import MOST_CALLS, best, is_calculator, name_words, wanted
-from deployments.llm.rules.tools.strings import Source
+from deployments.llm.rules.tools.strings import Source, finder, free_text
 from deployments.llm.rules.turn import Call, Reply, Turn
 from deployments.llm.rules.words import tidy
 
@@ -74,7 +73,10 @@ def _answer_to_question(turn: Turn, tools: tuple[Tool, ...]) -> Reply | None:
         for name, said in answers.items():
             arguments[name] = of_text(name, properties_of(tool.parameters)[name], _source(turn, tool, said))
         missing = [name for name in filled.missing if name not in answers]
-        return Reply(question(tool, missing[0])) if missing else Reply(calls=(Call(tool.name, arguments),))
+        if missing:
+            return Reply(question(tool, missing[0]))
+        ordered = {name: arguments[name] for name in properties_of(tool.parameters) if name in arguments}
+        return Reply(calls=(Call(tool.name, ordered),))
     return None
 
 
@@ -102,7 +104,7 @@ def _last_call(turn: Turn) -> ToolCall | None:
 
 
 def _source(turn: Turn, tool: Tool, text: str) -> Source:
-    return Source(text, turn.now, {fact.key: fact.value for fact in facts(turn.earlier)}, tool)
+    return Source(text, turn.now, {key: fact.value for key, fact in turn.known.items()}, tool)
 
 
 def _fill(turn: Turn, tool: Tool, text: str) -> Filled:
@@ -123,5 +125,7 @@ def _calls(tool: Tool, filled: Filled, said: str) -> tuple[Call, ...]:
 def question(tool: Tool, name: str) -> str:
     """Asks for an argument. Recognised again when the answer comes, so it follows from the names alone."""
     what = " ".join(name_words(name)) or name
-    kind = properties_of(tool.parameters).get(name, {}).get("type")
-    return f"How many {what}?" if kind in ("integer", "number") and what.endswith("s") else f"What {what} shall I take?"
+    schema = properties_of(tool.parameters).get(name, {})
+    if schema.get("type") in ("integer", "number"):
+        return f"How many {what}?" if what.endswith("s") else f"What is the {what}?"
+    return f"Which {what}, please?" if finder(name, schema) is not free_text else f"What shall the {what} be?"

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 from deployments.llm.contract import Tool
+from deployments.llm.rules.numbers import written
 from deployments.llm.rules.tools import spans, strings
 from deployments.llm.rules.tools.choosing import name_words, stem
 from deployments.llm.rules.tools.strings import Source, finder
@@ -152,7 +154,7 @@ def _numbers(name: str, schema: dict[str, Any], source: Source, *, whole: bool) 
         value = number * said_unit_s / unit_s if unit_s and said_unit_s else number
         value = max(value, schema["minimum"]) if isinstance(schema.get("minimum"), (int, float)) else value
         value = min(value, schema["maximum"]) if isinstance(schema.get("maximum"), (int, float)) else value
-        values.append(round(value) if whole or value == int(value) else float(value))
+        values.append(round(value) if whole or value == int(value) else float(written(Fraction(value), 6)))
     return values if timed else values[:1]
 
 

@@ -23,7 +23,7 @@ _WEAK: Final = vocabulary("find list show check create add read lookup look up u
 _GROUPS: Final = tuple(
     vocabulary(group)
     for group in (
-        "weather forecast temperature rain raining rainy sunny hot cold umbrella snow snowing degrees",
+        "weather forecast temperature rain raining rainy sunny hot cold umbrella snow degrees wetter météo clima",
         "email mail e-mail",
         "message text sms",
         "light lamp lights lamps",

@@ -29,36 +29,30 @@ _FAILURES: Final = ("error", "errors", "error_message", "exception")
 _TITLES: Final = ("name", "title", "label", "subject", "headline", "id")
 _PLACES: Final = ("city", "location", "place", "country", "region")
 _UNITS: Final = {
-    **{
-        "c": "degrees Celsius",
-        "celsius": "degrees Celsius",
-        "f": "degrees Fahrenheit",
-        "fahrenheit": "degrees Fahrenheit",
-    },
-    **{
-        "percent": "percent",
-        "pct": "percent",
-        "km": "kilometres",
-        "kmh": "kilometres per hour",
-        "kph": "kilometres per hour",
-    },
-    **{
-        "mph": "miles per hour",
-        "m": "metres",
-        "mm": "millimetres",
-        "kg": "kilograms",
-        "usd": "dollars",
-        "eur": "euros",
-    },
-    **{
-        "s": "seconds",
-        "sec": "seconds",
-        "seconds": "seconds",
-        "ms": "milliseconds",
-        "min": "minutes",
-        "minutes": "minutes",
-    },
-    **{"hours": "hours", "days": "days", "deg": "degrees"},
+    "c": "degrees Celsius",
+    "celsius": "degrees Celsius",
+    "f": "degrees Fahrenheit",
+    "fahrenheit": "degrees Fahrenheit",
+    "percent": "percent",
+    "pct": "percent",
+    "km": "kilometres",
+    "kmh": "kilometres per hour",
+    "kph": "kilometres per hour",
+    "mph": "miles per hour",
+    "m": "metres",
+    "mm": "millimetres",
+    "kg": "kilograms",
+    "usd": "dollars",
+    "eur": "euros",
+    "s": "seconds",
+    "sec": "seconds",
+    "seconds": "seconds",
+    "ms": "milliseconds",
+    "min": "minutes",
+    "minutes": "minutes",
+    "hours": "hours",
+    "days": "days",
+    "deg": "degrees",
 }
 _FAILED_TEXT: Final = re.compile(r"^\W*(?:error|exception|traceback|failed|failure)\b[:\s]*", re.IGNORECASE)
 _APOLOGY: Final = "I am sorry, that did not work"
@@ -193,16 +187,14 @@ def _field(key: str, entry: Any, unit: str, depth: int) -> str:
     if depth + 1 >= _DEEPEST:
         return ""
     inner = _value(entry, depth + 1)
-    return (
-        inner
-        if isinstance(entry, dict) or inner.startswith(("there ", "I "))
-        else f"the {name} {'is' if len(entry) == 1 else 'are'} {inner}"
-    )
+    if isinstance(entry, dict) or inner.startswith(("there ", "I ")):
+        return inner
+    return f"the {name} {'is' if len(entry) == 1 else 'are'} {inner}"
 
 
 def _number(value: float) -> str:
     """Digits: a voice reads them well, and readers see them at a glance."""
-    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    return str(value) if isinstance(value, int) or abs(value) >= 1e6 else f"{value:g}"
 
 
 def _short(text: str) -> str:

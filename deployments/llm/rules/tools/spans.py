@@ -11,8 +11,8 @@ from deployments.llm.rules.words import vocabulary
 
 _PREPOSITIONS: Final = vocabulary("in at for to from on by with of near about into until between around under than via")
 _ENDS: Final = vocabulary(
-    "please today tomorrow tonight yesterday now right this next what is are was will would can could how who when where "
-    "saying that says and or but then also if because tell me it be like set again thanks thank "
+    "please today tomorrow tonight yesterday now right this next what is are was will would can could how who when "
+    "where saying that says and or but then also if because tell me it be like set again thanks thank "
     "using instead do does currently looking"
 )
 _JOINTS: Final = ("and", "or", ",", "&")
@@ -31,8 +31,10 @@ _DATE: Final = re.compile(
     re.IGNORECASE,
 )
 _TIME: Final = re.compile(
-    r"\b(?P<h>\d{1,2})[:.](?P<m>\d{2})(?: ?(?P<ap>[ap])\.?m\b)?|\b(?P<h2>\w+)(?: (?P<m2>thirty|fifteen|forty[- ]five))? ?"
-    r"(?:(?P<ap2>[ap])\.? ?m\b|o'clock)|\b(?P<words>noon|midnight)\b|\bat (?P<h3>\w+)(?! ?(?:[ap]\.? ?m\b|o'clock|thirty|fifteen|forty|:|\w))",
+    r"\b(?P<h>\d{1,2})[:.](?P<m>\d{2})(?: ?(?P<ap>[ap])\.?m\b)?|"
+    r"\b(?P<h2>\w+)(?: (?P<m2>thirty|fifteen|forty[- ]five))? ?(?:(?P<ap2>[ap])\.? ?m\b|o'clock)|"
+    r"\b(?P<words>noon|midnight)\b|"
+    r"\bat (?P<h3>\w+)(?! ?(?:[ap]\.? ?m\b|o'clock|thirty|fifteen|forty|:|\w))",
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"[^\s,;:!?\"]+|[,:]")

@@ -44,9 +44,8 @@ _CALLED: Final = re.compile(
     r"(?!(?:a|an|the|me|to|that|from|about|saying)\b)(?:my )?([\w'-]+)",
     re.IGNORECASE,
 )
-_INTRODUCED_BY: Final = (
-    r":",
-    r"(?:saying|that says|which says|to say|says|say)(?: that)?",
+_INTRODUCED_BY: Final = (r":", r"(?:saying|that says|which says|to say|says|say)(?: that)?")
+_ALSO_INTRODUCED_BY: Final = (
     r"(?:called|named|titled|entitled)",
     r"remind (?:me|us) (?:to|that|about|of)",
     r"that",
@@ -61,7 +60,7 @@ def place(source: Source, name: str) -> list[str]:
         return [source.known["home"]]
     found = source.fresh(spans.spans_after(source.text, ("in", "at", "near", "around", "for", "of", "to")))
     found = [span for span in found if not source.is_tool_word(span)]
-    found = found or _before_tool_word(source)
+    found = found or _before_tool_word(source) or source.fresh(spans.spans_after(source.text, ("about", "on", "like")))
     return found or ([source.known["home"]] if "home" in source.known else [])
 
 
@@ -123,7 +122,7 @@ def free_text(source: Source, name: str) -> list[str]:
     if inside := spans.quoted(source.text):
         return inside[:1]
     own = rf"(?:{'|'.join(map(re.escape, name_words(name) or (name,)))}) (?:is|of|to|as)"
-    for lead in (own, *_INTRODUCED_BY):
+    for lead in (*_INTRODUCED_BY, own, *_ALSO_INTRODUCED_BY):
         if found := re.search(rf"(?:^|(?<=\s)|(?<=\w)(?=:))(?:{lead})\s+(.+)", source.text, re.IGNORECASE):
             what = _without_tail(found[1], source)
             if what and not spans.is_time_like(what):
