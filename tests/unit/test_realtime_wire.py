@@ -176,6 +176,13 @@ def test_the_session_object_is_that_of_openai(settings: SessionSettings) -> None
     assert parsed.audio.output.voice == settings.audio.output.voice
 
 
+def test_fields_that_nobody_set_are_left_out_where_clients_stumble_over_them() -> None:
+    heard = session_object(SETTINGS, "sess_1")["audio"]["input"]
+    assert heard["transcription"] == {"language": "en"}
+    assert heard["noise_reduction"] == {"type": "near_field"}
+    assert session_object(SessionSettings(), "sess_1")["audio"]["input"]["transcription"] is None
+
+
 def test_event_ids_are_unique() -> None:
     ids = [message["event_id"] for message in wire(*EVENTS)]
     assert len(set(ids)) == len(EVENTS)

@@ -17,12 +17,13 @@ _FIELDS: dict[type[Any], tuple[str, ...]] = {
 
 def session_object(settings: SessionSettings, session_id: str, expires_at: int | None = None) -> dict[str, Any]:
     """The `session` of events and of client secrets. `expires_at`: seconds since the epoch; None has no end."""
-    return {
-        "id": session_id,
-        "object": "realtime.session",
-        "expires_at": expires_at,
-        **settings.model_dump(mode="json"),
-    }
+    shown = settings.model_dump(mode="json")
+    heard = shown["audio"]["input"]
+    for name in ("transcription", "noise_reduction"):
+        # Their newer fields are unknown to some clients: pipecat 1.14 takes no `delay`, not even null.
+        if heard[name] is not None:
+            heard[name] = {key: value for key, value in heard[name].items() if value is not None}
+    return {"id": session_id, "object": "realtime.session", "expires_at": expires_at, **shown}
 
 
 class Outbound:
