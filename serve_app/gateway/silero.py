@@ -118,7 +118,8 @@ class SileroBatcher:
             self._scheduled.cancel()
         _fail(self._waiting, StageUnavailable("voice activity detection is shutting down"))
         self._waiting.clear()
-        await asyncio.get_running_loop().run_in_executor(None, self._worker.shutdown)
+        # A run takes milliseconds, so waiting for one here blocks nobody for long.
+        self._worker.shutdown()
 
     def _schedule(self) -> None:
         if self._running or self._scheduled is not None or not self._waiting:

