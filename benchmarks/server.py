@@ -118,7 +118,7 @@ def die_with_parent() -> None:
 
 
 def _command(config: Path) -> list[str]:
-    return [str(Path(sys.executable).with_name("serve")), "run", str(config)]
+    return [sys.executable, "-m", "serve_app.launch", str(config)]
 
 
 def _effective(config: Path, port: int, replies: tuple[str, ...] | None) -> dict[str, Any]:
@@ -130,15 +130,12 @@ def _effective(config: Path, port: int, replies: tuple[str, ...] | None) -> dict
 
 
 def _environment(home: Path, haproxy: bool) -> dict[str, str]:
-    """Without a RAY_ADDRESS: `serve run` starts a Ray of its own, in a directory of its own."""
+    """Of the launcher, without a RAY_ADDRESS: it starts a Ray of its own, in a directory of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PARLEY_"))}
     environment |= {
-        "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TMPDIR": str(home / "ray"),
         "XDG_DATA_HOME": str(home / "data"),
-        "PYTHONPATH": str(ROOT),
     }
     if haproxy:
         environment |= {

@@ -12,9 +12,8 @@ from benchmarks.spread import Spread
 NAME = "sessions"
 CUSHION_MS = 240.0
 """The lead at which the server sends: a client hears a gap when sound comes later than this."""
-_NUMBERS = "one two three four five six seven eight nine ten eleven twelve"
-_REPLY = " ".join(f"{_NUMBERS.capitalize()}." for _ in range(5))
-"""12 s of tones in five sentences."""
+_REPLY = " ".join(["One two three four five six seven eight nine ten."] * 4)
+"""8 s of tones in four sentences."""
 
 
 @dataclass(frozen=True, slots=True)
