@@ -1,14 +1,12 @@
 """Arithmetic in words and digits: a precedence parser over words, exact in fractions."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from deployments.llm.rules.numbers import HOMOPHONES, parse, parse_tolerant, say, written
-from deployments.llm.rules.words import split
+from deployments.llm.rules.numbers import HOMOPHONES, parse, parse_tolerant, say
 
 LARGEST_BITS: Final = 4000
 DEEPEST: Final = 16
@@ -31,7 +29,7 @@ class Term:
     exact: bool = True
 
 
-_INFIX: Final[Mapping[tuple[str, ...], str]] = {
+INFIX: Final[Mapping[tuple[str, ...], str]] = {
     ("plus",): "+",
     ("+",): "+",
     ("added", "to"): "+",
@@ -85,7 +83,7 @@ _ARTICLES: Final = ("the", "a", "an")
 def read(words: Sequence[str], start: int, depth: int = 0, floor: int = 1) -> Term | None:
     """The expression that begins at `words[start]`, as long as possible. Raises Impossible."""
     left = _operand(words, start, depth)
-    while left and (found := _phrase(words, left.end, _INFIX)):
+    while left and (found := phrase(words, left.end, INFIX)):
         sign, after = found
         precedence = _PRECEDENCE[sign]
         # A power binds to the right, the others to the left.
@@ -96,7 +94,7 @@ def read(words: Sequence[str], start: int, depth: int = 0, floor: int = 1) -> Te
     return left
 
 
-def _phrase(words: Sequence[str], at: int, table: Mapping[tuple[str, ...], str]) -> tuple[str, int] | None:
+def phrase(words: Sequence[str], at: int, table: Mapping[tuple[str, ...], str]) -> tuple[str, int] | None:
     """The longest phrase of a table that stands at `at`, and the index after it."""
     for length in range(5, 0, -1):
         name = table.get(tuple(words[at : at + length]))
@@ -105,7 +103,7 @@ def _phrase(words: Sequence[str], at: int, table: Mapping[tuple[str, ...], str])
     return None
 
 
-def _word(words: Sequence[str], at: int) -> str:
+def word(words: Sequence[str], at: int) -> str:
     return words[at] if at < len(words) else ""
 
 
@@ -114,17 +112,17 @@ def _operand(words: Sequence[str], start: int, depth: int) -> Term | None:
         return None
     if (
         words[start] in _ARTICLES
-        and _word(words, start + 1) not in _ARTICLES
+        and word(words, start + 1) not in _ARTICLES
         and (term := _operand(words, start + 1, depth + 1))
         and term.operations
     ):
         return term
     if words[start] == "(":
         inner = read(words, start + 1, depth + 1)
-        if inner is None or _word(words, inner.end) != ")":
+        if inner is None or word(words, inner.end) != ")":
             return None
         term = Term(inner.value, f"({inner.spoken})", inner.end + 1, inner.operations, exact=inner.exact)
-    elif found := _phrase(words, start, _PREFIX):
+    elif found := phrase(words, start, _PREFIX):
         name, after = found
         inner = read(words, after, depth + 1, floor=3)
         if inner is None:
@@ -143,8 +141,8 @@ def _number(words: Sequence[str], start: int) -> Term | None:
     found = parse(words, start)
     if found is None and words[start] in HOMOPHONES:
         # After an operator a number must stand; at the beginning only where an operator follows.
-        after_sign = start > 0 and any(tuple(words[start - n : start]) in _INFIX for n in (1, 2, 4))
-        before_sign = _phrase(words, start + 1, _INFIX) is not None
+        after_sign = start > 0 and any(tuple(words[start - n : start]) in INFIX for n in (1, 2, 4))
+        before_sign = phrase(words, start + 1, INFIX) is not None
         found = parse_tolerant(words, start) if after_sign or before_sign else None
     return Term(found[0], say(found[0], places=12), found[1]) if found else None
 
@@ -152,9 +150,9 @@ def _number(words: Sequence[str], start: int) -> Term | None:
 def _part(words: Sequence[str], start: int, depth: int) -> Term | None:
     """ "two thirds of nine"."""
     count, at = parse(words, start) or (Fraction(1), start)
-    name = _word(words, at)
+    name = word(words, at)
     parts = _PARTS.get("half" if name == "halves" else name.removesuffix("s"))
-    if parts is None or _word(words, at + 1) != "of":
+    if parts is None or word(words, at + 1) != "of":
         return None
     inner = read(words, at + 2, depth + 1, floor=3)
     if inner is None:
@@ -164,13 +162,13 @@ def _part(words: Sequence[str], start: int, depth: int) -> Term | None:
 
 
 def _postfix(words: Sequence[str], term: Term, depth: int) -> Term:
-    while found := _phrase(words, term.end, _POSTFIX):
+    while found := phrase(words, term.end, _POSTFIX):
         name, after = found
         value, exact = _function(name, term.value)
         term = Term(value, f"{term.spoken} {name}", after, term.operations + 1, exact=exact and term.exact)
-    if _word(words, term.end) in ("percent", "%"):
+    if word(words, term.end) in ("percent", "%"):
         spoken = f"{term.spoken} percent"
-        if _word(words, term.end + 1) == "of":
+        if word(words, term.end + 1) == "of":
             whole = read(words, term.end + 2, depth + 1, floor=2)
             if whole is None:
                 return term
@@ -259,58 +257,3 @@ def _bounded(value: Fraction) -> Fraction:
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > LARGEST_BITS:
         raise Impossible("That number is too big for me to say.")
     return value
-
-
-def symbols(text: str) -> str:
-    """The longest stretch of numbers and operations as it is written down: "2 + 3 * 4"; "" where there is none."""
-    words = split(infixed(text.lower()))
-    best: list[str] = []
-    current: list[str] = []
-    at = 0
-    while at < len(words):
-        sign = _phrase(words, at, _INFIX)
-        number = None if sign else parse_tolerant(words, at) if current else parse(words, at)
-        if number:
-            value, at = number
-            current.append(written(value))
-        elif sign and current:
-            current.append({"mod": "%"}.get(sign[0], sign[0]))
-            at = sign[1]
-        elif words[at] in ("(", ")"):
-            current.append(words[at])
-            at += 1
-        else:
-            current, at = [], at + 1
-        best = list(current) if len(current) > len(best) and (number or current[-1:] == [")"]) else best
-    return " ".join(best) if len(best) >= 3 else ""
-
-
-_FORMS: Final = (
-    (r"\b(?:the )?sum of ", "and", "{0} plus {1}"),
-    (r"\b(?:the )?product of ", "and", "{0} times {1}"),
-    (r"\b(?:the )?difference (?:between|of) ", "and", "{0} minus {1}"),
-    (r"\badd ", "to", "{1} plus {0}"),
-    (r"\badd ", "and", "{0} plus {1}"),
-    (r"\bsubtract ", "from", "{1} minus {0}"),
-    (r"\btake ", "from", "{1} minus {0}"),
-    (r"\bmultiply ", "by", "{0} times {1}"),
-    (r"\bmultiply ", "and", "{0} times {1}"),
-    (r"\bmultiply ", "with", "{0} times {1}"),
-    (r"\bdivide ", "by", "{0} divided by {1}"),
-)
-
-
-def infixed(text: str) -> str:
-    """ "subtract three from ten" as "ten minus three": verbs and nouns that stand before both their operands."""
-    for lead, joint, form in _FORMS:
-        found = re.search(lead, text)
-        if not found:
-            continue
-        rest = text[found.end() :].split()
-        for at in (i for i, word in enumerate(rest) if word == joint):
-            before, after = rest[:at], rest[at + 1 :]
-            left, right = parse_tolerant(before), parse_tolerant(after)
-            if left and left[1] == len(before) and right:
-                operands = " ".join(before), " ".join(after[: right[1]])
-                return " ".join([text[: found.start()], form.format(*operands), *after[right[1] :]]).strip()
-    return text

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from deployments.llm.contract import LlmRequest, Message
 from deployments.llm.rules.memory import Fact, facts
-from deployments.llm.rules.words import LONGEST_TEXT, plain, tidy
+from deployments.llm.rules.words import plain, tidy
 
 LOOKED_BACK: Final = 200
 """Messages of the conversation that are looked at."""
+LONGEST_RAW: Final = 4000
+"""Characters of what the user said last, word for word: what is to be repeated may be long."""
 LONGEST_EARLIER: Final = 400
 """Characters that are looked at of what the user said before."""
 
@@ -53,7 +55,7 @@ class Turn:
     @cached_property
     def raw(self) -> str:
         """What the user said last, word for word, white space single."""
-        return " ".join(self.messages[self.asked_at].text[:LONGEST_TEXT].split()) if self.asked_at >= 0 else ""
+        return " ".join(self.messages[self.asked_at].text[:LONGEST_RAW].split()) if self.asked_at >= 0 else ""
 
     @cached_property
     def said(self) -> str:
@@ -89,7 +91,7 @@ class Turn:
     @cached_property
     def instructions(self) -> tuple[str, ...]:
         """All instructions, the newest last, word for word."""
-        return tuple(m.text[:LONGEST_TEXT] for m in self.request.messages if m.role == "system")
+        return tuple(m.text[:LONGEST_RAW] for m in self.request.messages if m.role == "system")
 
     def at(self, index: int) -> "Turn":
         """The turn as it was when `messages[index]` was the newest."""

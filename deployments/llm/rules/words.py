@@ -12,7 +12,7 @@ def vocabulary(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-LONGEST_TEXT: Final = 2000
+LONGEST_TEXT: Final = 1000
 """Characters of a message that are looked at, so that hostile input costs little."""
 
 _CONTRACTIONS: Final = (

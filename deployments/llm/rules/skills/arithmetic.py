@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from deployments.llm.rules.expressions import Impossible, Term, infixed, read
+from deployments.llm.rules.expressions import Impossible, Term, read
 from deployments.llm.rules.numbers import is_exact, say, written
+from deployments.llm.rules.phrasing import infixed
 from deployments.llm.rules.turn import Reply, Turn
 from deployments.llm.rules.words import plain, sentence, vocabulary
 

@@ -83,8 +83,8 @@ _ENGLISH: Final = vocabulary(
     "have this please say for with when where why name am"
 )
 _OPERATORS: Final = (
-    (r"\b(?:mal|fois|por)\b", "times"),
     (r"\b(?:geteilt durch|divisé par|dividido por|dividido entre)\b", "divided by"),
+    (r"\b(?:mal|fois|por)\b", "times"),
     (r"\b(?:minus|moins|menos)\b", "minus"),
     (r"\b(?:und|plus|más)\b", "plus"),
     (r"\b(?:was ist|wie viel ist|was ergibt|combien font|cuánto es|cuanto es)\b", "what is"),

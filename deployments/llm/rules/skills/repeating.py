@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from deployments.llm.rules.tools.spans import quoted
 from deployments.llm.rules.turn import Reply, Turn
 from deployments.llm.rules.words import sentence
 
@@ -31,5 +32,6 @@ def answer(turn: Turn) -> Reply | None:
     found = _AFTER_ME.match(turn.raw)
     if not found or (_OTHER.match(found["what"]) and "after me" not in turn.text):
         return None
-    what = found["what"].strip().strip('"').strip("'").removesuffix(" please").strip()
+    inside = quoted(found["what"]) if found["what"][0] in "\"'“" else []
+    what = inside[0] if inside else found["what"].strip().removesuffix(" please")
     return Reply(sentence(what)) if any(char.isalnum() for char in what) else None

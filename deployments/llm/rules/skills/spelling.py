@@ -6,7 +6,7 @@ from typing import Final
 from deployments.llm.rules.turn import Reply, Turn
 
 _ASKED: Final = re.compile(
-    r"\b(?:spell|spelling of)(?: out)?(?: for me)?(?: the word| the name)? (?P<what>[\w' -]+?)"
+    r"\b(?:spell|spelling of)(?: out)?(?: for me)?(?: the words?| the name)? (?P<what>[\w' -]+?)"
     r"(?: for me| please| out| again)*$|"
     r"\bhow is (?P<how>[\w'-]+) (?:spelt|spelled|written)",
     re.IGNORECASE,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from deployments.llm.contract import Tool
@@ -77,6 +78,7 @@ def stem(word: str) -> str:
     return word.removesuffix("e")
 
 
+@lru_cache(maxsize=1024)
 def name_words(name: str) -> tuple[str, ...]:
     """The words of an identifier: get_weather, getWeather, get-weather."""
     return tuple(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+", name))
@@ -95,7 +97,7 @@ def wanted(tools: Sequence[Tool], said: str) -> list[Wanted]:
     """Each tool that a tidy text asks for, in order; a part that names none belongs to the one before it."""
     found: list[Wanted] = []
     lead = ""
-    for part in _BREAKS.split(said):
+    for part in _BREAKS.split(said, maxsplit=2 * MOST_CALLS):
         tool = _asked_for(tools, plain(part)) if part else None
         if tool and len(found) < MOST_CALLS:
             found.append(Wanted(tool, f"{lead} {part}".strip()))
@@ -144,14 +146,15 @@ def _score(tool: Tool, text: str, tools: Sequence[Tool]) -> tuple[float, bool]:
     return score, telling > 0 and missed == 0
 
 
-def _description(tool: Tool, tools: Sequence[Tool]) -> set[str]:
+def _description(tool: Tool, tools: Sequence[Tool]) -> frozenset[str]:
     """Telling words of the description that are not in the name and not in every tool's description."""
+    common = frozenset.intersection(*(_telling(one.description) for one in tools)) if len(tools) > 1 else frozenset()
+    return _telling(tool.description) - common - {stem(word) for word in name_words(tool.name)}
 
-    def words(one: Tool) -> set[str]:
-        return {stem(word) for word in split(one.description) if word not in _EMPTY and word not in _WEAK}
 
-    common = set.intersection(*(words(one) for one in tools)) if len(tools) > 1 else set()
-    return words(tool) - common - {stem(word) for word in name_words(tool.name)}
+@lru_cache(maxsize=1024)
+def _telling(description: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in split(description) if word not in _EMPTY and word not in _WEAK)
 
 
 def _choices(schema: dict[str, Any]) -> list[Any]:

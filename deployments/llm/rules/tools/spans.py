@@ -160,4 +160,4 @@ def time_in(text: str) -> tuple[str, str] | None:
 
 def quoted(text: str) -> list[str]:
     """Stretches in quotation marks."""
-    return [a or b for a, b in re.findall(r"\"([^\"]+)\"|(?<!\w)'([^']+)'(?!\w)", text)]
+    return [a or b for a, b in re.findall(r"[\"“]([^\"”]+)[\"”]|(?<!\w)'([^']+)'(?!\w)", text)]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from deployments.llm.contract import Tool
-from deployments.llm.rules.expressions import symbols
+from deployments.llm.rules.phrasing import symbols
 from deployments.llm.rules.tools import spans
 from deployments.llm.rules.tools.choosing import name_words, stem
 from deployments.llm.rules.words import vocabulary
