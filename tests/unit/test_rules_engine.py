@@ -70,10 +70,10 @@ def test_an_unknown_time_zone_is_refused_at_start() -> None:
 
 
 WORDS = (
-    "my name is what the a to for two plus times ( ) of half percent count from down story about dragon weather in and or "
-    "remember spell say repeat after me continue you i am like favourite colour dog called 3 4.5 1,000 % - + * / ^ ? . , : "
-    "\" ' square root factorial hundred million point who when not on off timer minutes message bob tomorrow at 5 pm next "
-    "friday paris hallo danke was ist drei mal"
+    "my name is what the a to for two plus times ( ) of half percent count from down story about dragon "
+    "weather in and or remember spell say repeat after me continue you i am like favourite colour dog "
+    "called 3 4.5 1,000 % - + * / ^ ? . , : \" ' square root factorial hundred million point who when not "
+    "on off timer minutes message bob tomorrow at 5 pm next friday paris hallo danke was ist drei mal"
 )
 TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(WORDS.split()), max_size=30).map(" ".join))
 ROLES = st.sampled_from(["user", "assistant", "tool", "system"])
