@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.serving import parley_url, serve_config, serve_url
+
+__all__ = ["parley_url", "serve_config", "serve_url"]
+
 BROWSER_TESTS = Path(__file__).parent / "browser"
 _LEFT_OUT = "Left out: the tests in tests/browser, because there is no Chromium (Debian: apt-get install chromium)."
 
