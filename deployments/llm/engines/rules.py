@@ -54,14 +54,15 @@ class Engine:
 
     async def generate(self, request: LlmRequest) -> AsyncGenerator[LlmItem, None]:
         answer = reply(Turn(request, datetime.fromtimestamp(wall_s(), self._zone).astimezone(self._zone)))
-        tokens = re.findall(r"\s*\S+", answer.text)
+        tokens = re.findall(r"\s*\S+", _encodable(answer.text))
         allowed = tokens[: request.max_output_tokens]
         for token in allowed:
             await asyncio.sleep(self._config.word_delay_ms / 1000)
             yield TextPiece(token)
         for index, call in enumerate(answer.calls):
             await asyncio.sleep(self._config.word_delay_ms / 1000)
-            yield ToolCall(_call_id(request, call, index), call.name, json.dumps(call.arguments, ensure_ascii=False))
+            arguments = _encodable(json.dumps(call.arguments, ensure_ascii=False))
+            yield ToolCall(_call_id(request, call, index), call.name, arguments)
         written = len(allowed) + sum(len(json.dumps(call.arguments).split()) for call in answer.calls)
         usage = Usage(sum(len(message.text.split()) for message in request.messages), written)
         cut_off = len(allowed) < len(tokens)
@@ -69,6 +70,11 @@ class Engine:
 
     async def close(self) -> None:
         pass
+
+
+def _encodable(text: str) -> str:
+    """Half a surrogate pair, which a client may send, is not passed on: nobody could write it to a socket."""
+    return text.encode(errors="replace").decode()
 
 
 def _call_id(request: LlmRequest, call: Call, index: int) -> str:
