@@ -41,12 +41,12 @@ def _this_replica() -> Any:
 
 
 def proxies_leave_last() -> None:
-    """In Serve's controller: stop the HTTP proxies only when the replicas are gone."""
+    """In Serve's controller: stop the HTTP proxies only when the replicas are gone, and say when all is done."""
     from ray.serve._private.controller import ServeController
 
     shutdown: Callable[[Any], None] = ServeController.shutdown
 
-    def shutdown_replicas_first(controller: Any) -> None:
+    def replicas_first(controller: Any) -> None:
         """Runs in every tick of the controller; returns without an effect until it is asked to shut down."""
         if not controller._shutting_down:
             return
@@ -54,9 +54,20 @@ def proxies_leave_last() -> None:
         controller.application_state_manager.shutdown()
         controller.deployment_state_manager.shutdown()
         replicas_gone = controller.deployment_state_manager.is_ready_for_shutdown()
-        if replicas_gone or time.monotonic() - began_s > _PROXIES_WAIT_S:
-            shutdown(controller)
+        if not replicas_gone and time.monotonic() - began_s <= _PROXIES_WAIT_S:
+            return
+        if replicas_gone and _proxies_gone(controller) and not controller._shutdown_event.is_set():
+            # Serve never sets it: whoever waits for the shutdown is told "Task … failed, infinite retries remaining".
+            # In the next tick the controller ends itself.
+            controller._shutdown_event.set()
+            return
+        shutdown(controller)
 
     # The actor's class is a subclass that Ray made, with copies of the methods.
     for cls in (ServeController, *type.__subclasses__(ServeController)):
-        setattr(cls, "shutdown", shutdown_replicas_first)  # noqa: B010 - a method may not be assigned to, says mypy
+        setattr(cls, "shutdown", replicas_first)  # noqa: B010 - a method may not be assigned to, says mypy
+
+
+def _proxies_gone(controller: Any) -> bool:
+    proxies = controller.proxy_state_manager
+    return proxies is None or bool(proxies.is_ready_for_shutdown())

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
+from deployments.runtime.errors import ParleyError
+
 _OURS: Final = ("configs", "deployments", "serve_app")
 _SERVE: Final = "ray.serve"
 
@@ -34,6 +36,7 @@ def configure_logging() -> None:
     """Call once in every replica: our loggers write where Serve's do, and only warnings reach the terminal.
 
     The ids become attributes of the records, which Serve's JSON formatter writes out; its access lines get them too.
+    Serve's traceback of an error that we raised on purpose stays in the files: its caller is told.
     """
     factory = logging.getLogRecordFactory()
     if not isinstance(factory, _RecordFactory):
@@ -47,6 +50,11 @@ def configure_logging() -> None:
     for handler in serve.handlers:
         if type(handler) is logging.StreamHandler:
             handler.setLevel(logging.WARNING)
+            handler.addFilter(_is_no_error_of_ours)
+
+
+def _is_no_error_of_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], ParleyError))
 
 
 def warnings_to_terminal() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deployments.runtime.errors import StateLost
 from deployments.runtime.logs import announce, configure_logging, log_context, warnings_to_terminal
 
 SERVE = logging.getLogger("ray.serve")
@@ -115,6 +116,20 @@ def test_only_warnings_of_a_replica_reach_the_terminal(lines: Lines) -> None:
     OURS.info("routine")
     OURS.warning("trouble")
     assert terminal.getvalue() == "trouble\n"
+
+
+def test_an_error_raised_on_purpose_stays_out_of_the_terminal(lines: Lines) -> None:
+    terminal = io.StringIO()
+    SERVE.addHandler(logging.StreamHandler(terminal))
+    configure_logging()
+    for error in (StateLost("which session?"), ValueError("a bug")):
+        try:
+            raise error
+        except Exception:
+            SERVE.exception("Request failed.")
+    assert len(lines.records) == 2
+    assert "a bug" in terminal.getvalue()
+    assert "which session?" not in terminal.getvalue()
 
 
 def test_the_controllers_warnings_reach_the_terminal(lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
