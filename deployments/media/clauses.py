@@ -40,8 +40,8 @@ ENDS_BEFORE_CAPITAL: Final = _words(
     "etc inc ltd co corp jr sr dept est a.m p.m ph.d usw jan feb mar apr jun jul aug sept oct nov dec"
 )
 
-WIDE_WEIGHT: Final = 3
-"""A CJK character is a syllable or more and a letter is not: it counts as this many."""
+WIDE_WEIGHT: Final = 5
+"""A CJK character counts as so many letters: espeak says 20.9 letters of English a second, but 4.0 of Chinese."""
 LONGEST_WORD: Final = 4
 """In `max_chars`: text without any place to cut is cut anywhere after so much."""
 

@@ -116,7 +116,7 @@ def test_no_clause_grows_without_end() -> None:
 
 
 def test_a_wide_text_without_marks_is_cut() -> None:
-    assert max(map(len, cut("今天天气很好我们去公园吧" * 20))) <= 67
+    assert max(map(len, cut("今天天气很好我们去公园吧" * 20))) <= 41
 
 
 def test_a_clause_has_something_to_speak() -> None:

@@ -27,8 +27,8 @@ class _Phrases:
 _LANGUAGES: Final = {
     "de": _Phrases(
         vocabulary(
-            "ich du ist nicht und das der die wie was heißt heisst bist mir mein dein danke hallo guten bitte wer "
-            "kannst eine einen auf geht tschüss wiedersehen spät warum wo"
+            "ich du ist nicht und das der wie heißt heisst viel mal bist mir mein dein danke hallo guten "
+            "bitte wer kannst eine einen auf geht tschüss wiedersehen spät warum wo"
         ),
         (
             (r"\bwie geht", "Mir geht es gut, danke. Und dir?"),
@@ -45,7 +45,7 @@ _LANGUAGES: Final = {
     ),
     "fr": _Phrases(
         vocabulary(
-            "je tu est pas et le la les un une comment quoi quel quelle mon ton merci bonjour salut au revoir qui es "
+            "je tu est pas et le les une comment quoi quel quelle ton merci bonjour salut au revoir combien "
             "suis vous êtes ça va pourquoi où heure"
         ),
         (
@@ -62,8 +62,8 @@ _LANGUAGES: Final = {
     ),
     "es": _Phrases(
         vocabulary(
-            "yo tú eres es no y el la los una cómo como qué que mi tu gracias hola buenos buenas adiós quién estás "
-            "soy usted hora por dónde llamas"
+            "yo tú es cuánto cuanto eres y el los una cómo como qué que mi tu gracias hola buenos buenas adiós "
+            "quién estás soy usted hora por dónde llamas"
         ),
         (
             (r"\b(?:cómo|como) (?:estás|estas|está|te va)", "Estoy bien, gracias. ¿Y tú?"),
@@ -79,7 +79,7 @@ _LANGUAGES: Final = {
     ),
 }
 _ENGLISH: Final = vocabulary(
-    "i you the is are what my your it and do not to of a in that can me tell how who hello hi thank thanks yes no was "
+    "i you the is are what my your it and do not to of a in that can me tell how who hello hi thank thanks yes no "
     "have this please say for with when where why name am"
 )
 _OPERATORS: Final = (
