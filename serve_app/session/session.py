@@ -170,18 +170,27 @@ class Session:
         self.emit(ev.ConversationCreated({"id": self.conversation_id, "object": "realtime.conversation"}))
 
     async def _serve_inbox(self) -> None:
+        told = False
         while True:
             command = await self._inbox.get()
-            if isinstance(command, Append):
-                if self.state is State.IDLE:
-                    self.happen(Event.HEARD)
-                try:
-                    await self.listening.hear(command.pcm)
-                except ParleyError as error:
-                    self._control.refuse(error, command.event_id)
-            else:
+            if not isinstance(command, Append):
+                told = False
                 self._active_s = clock.now_s()
                 await self._control.obey(command)
+            elif (error := await self._hear(command.pcm)) is not None:
+                # Once: what is wrong with a stream, over the bound say, is so with each piece until a command mends it.
+                if not told:
+                    self._control.refuse(error, command.event_id)
+                told = True
+
+    async def _hear(self, pcm: bytes) -> ParleyError | None:
+        if self.state is State.IDLE:
+            self.happen(Event.HEARD)
+        try:
+            await self.listening.hear(pcm)
+        except ParleyError as error:
+            return error
+        return None
 
     async def _watch_idleness(self) -> None:
         while True:
