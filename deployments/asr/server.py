@@ -36,6 +36,8 @@ class OpenUtterance:
         self.recognizer: Recognizer | None = None
         self.n = -1
         self.work: asyncio.Task[Outcome] | None = None
+        self.unfinished: set[asyncio.Task[Outcome]] = set()
+        """More than `work` when the caller of the one before has gone."""
         self.turn = asyncio.Lock()
         """Held by the work of one push at a time."""
         self.heard_bytes = 0
@@ -119,6 +121,8 @@ class AsrServer:
         if request.n == utterance.n + 1:
             utterance.n = request.n
             utterance.work = asyncio.create_task(self._work(utterance, request))
+            utterance.unfinished.add(utterance.work)
+            utterance.work.add_done_callback(utterance.unfinished.discard)
         elif request.n != utterance.n or utterance.work is None:
             self._forget(utterance)
             raise StateLost(f"push {request.n} came after push {utterance.n}; send the utterance from its beginning")
@@ -192,9 +196,10 @@ class AsrServer:
 
     async def _end(self, utterance: OpenUtterance) -> None:
         """Stop the work in progress and close the recogniser. Its failure concerns nobody but the operator."""
-        if utterance.work is not None and not utterance.work.done():
-            utterance.work.cancel()
-            await asyncio.wait([utterance.work])
+        for work in utterance.unfinished:
+            work.cancel()
+        if utterance.unfinished:
+            await asyncio.wait(utterance.unfinished)
         if utterance.recognizer is not None:
             try:
                 await utterance.recognizer.close()
