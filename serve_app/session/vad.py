@@ -147,6 +147,7 @@ class SpeechDetector:
         self._judged = 0
         self._evidence = 0.0
         self._rising_from = 0
+        self._rising_peak = 0.0
         self._onset = 0
         self._voiced_until = 0
         self._last_speech = 0
@@ -264,16 +265,21 @@ class SpeechDetector:
             self._voiced_until = chunk_end
 
     def _weigh_onset(self, probability: float, chunk_start: int, edges: list[Edge]) -> None:
-        """Sum up what speaks for speech (CUSUM, Page 1954): two chunks at the threshold are enough, one never is."""
+        """Sum up what speaks for speech (CUSUM, Page 1954): two chunks at the threshold are enough, one never is.
+
+        In the first vowel of a word ("hi", "hello") Silero often falls back under the threshold. To ask for two chunks
+        in a row put the 95th percentile of the latency at 523 ms instead of 171 (recorded words, white noise at 20 dB).
+        """
         threshold = self._config.threshold
         self._evidence = max(0.0, self._evidence + min(probability - threshold / 2, 0.8 * threshold))
         if self._evidence == 0.0:
             self._step(_Event.CLEARED)
             return
         if self._activity is _Activity.SILENT:
-            self._rising_from = chunk_start
+            self._rising_from, self._rising_peak = chunk_start, 0.0
         self._step(_Event.SUSPECTED)
-        if self._evidence < threshold:
+        self._rising_peak = max(self._rising_peak, probability)
+        if self._evidence < threshold or self._rising_peak < threshold:
             return
         chunk_end = chunk_start + CHUNK_SAMPLES
         earliest = max(self._rising_from - _ONSET_REACH, self._last_speech)
