@@ -2,26 +2,52 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from deployments.media.audio import SPEECH_RATE_HZ, ms_to_samples, samples_to_ms
 from deployments.runtime.errors import Conflict, InvalidRequest, NotFound, ParleyError
 from serve_app.session import commands as cmd
 from serve_app.session import events as ev
+from serve_app.session.item_desk import ItemDesk
 from serve_app.session.items import Part
+from serve_app.session.listening import Listening
 from serve_app.session.machine import Event, State
-from serve_app.session.replies import Plan
-
-if TYPE_CHECKING:
-    from serve_app.session.session import Session
+from serve_app.session.replies import Plan, Replies
+from serve_app.session.response import Conversation
+from serve_app.session.settings import SessionSettings
+from serve_app.session.utterances import Utterances
 
 _LEAST_COMMIT_SAMPLES = ms_to_samples(100, SPEECH_RATE_HZ)
+
+
+class Obedient(Protocol):
+    """The session as its client's commands see it."""
+
+    state: State
+    settings: SessionSettings
+    conversation: Conversation
+    desk: ItemDesk
+    listening: Listening
+    replies: Replies
+    utterances: Utterances
+
+    def happen(self, event: Event, plan: Plan | None = None) -> None:
+        """Let the state machine take a step."""
+        ...
+
+    def emit(self, event: ev.ServerEvent) -> None:
+        """Tell the client."""
+        ...
+
+    def change_settings(self, settings: SessionSettings) -> None:
+        """Use other settings from now on."""
+        ...
 
 
 class Control:
     """One method a command."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Obedient) -> None:
         self._session = session
         self._event_id: str | None = None
         self._obey: dict[type[Any], Callable[[Any], Awaitable[None]]] = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import websockets
 
-from serve_app.talk.conversation import Conversation, NothingToSay
-from serve_app.talk.sources import KeyboardSource, RecordingSource, Source, open_microphone
+from serve_app.talk.conversation import Conversation
+from serve_app.talk.sources import KeyboardSource, NothingToSay, RecordingSource, Source, open_microphone
 from serve_app.talk.speakers import Speaker, WavFile, open_loudspeaker
 
 

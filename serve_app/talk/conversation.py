@@ -5,30 +5,22 @@ import base64
 import json
 import sys
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
 from deployments.media.audio import VOICE_RATE_HZ, samples_of, samples_to_ms
-
-if TYPE_CHECKING:
-    from serve_app.talk.sources import Source
-    from serve_app.talk.speakers import Speaker
+from serve_app.talk.sources import Source
+from serve_app.talk.speakers import Speaker
 
 _ANSWER_WITHIN_S = 5.0
 """A recording that gets no answer for so long after its end gets none."""
 
 
-class NothingToSay(Exception):
-    """The user's part cannot be had; the message says what to do."""
-
-
 class Conversation:
     """One conversation from `session.created` to its end."""
 
-    def __init__(
-        self, socket: ClientConnection, source: "Source", speaker: "Speaker", instructions: str | None
-    ) -> None:
+    def __init__(self, socket: ClientConnection, source: Source, speaker: Speaker, instructions: str | None) -> None:
         self._socket = socket
         self._source = source
         self._speaker = speaker

@@ -11,10 +11,13 @@ import numpy as np
 
 from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, ms_to_samples
 from deployments.media.resample import Resampler
-from serve_app.talk.conversation import NothingToSay
 
 FRAME_MS = 20
 _FRAME_BYTES = BYTES_PER_SAMPLE * ms_to_samples(FRAME_MS, VOICE_RATE_HZ)
+
+
+class NothingToSay(Exception):
+    """The user's part cannot be had; the message says what to do."""
 
 
 class Source(Protocol):
