@@ -134,6 +134,12 @@ def test_another_story_differs() -> None:
     assert len(set(told)) == 3
 
 
+def test_an_offer_is_kept() -> None:
+    talk = Talk()
+    assert talk.say("i don't know").endswith("Shall I tell you a story?")
+    assert talk.say("yes please").startswith("Once upon a time")
+
+
 def test_a_story_goes_on_where_it_was_cut_off() -> None:
     talk = Talk()
     words = talk.say("tell me a long story about a dragon").split()

@@ -51,6 +51,15 @@ PIZZA = Tool(
     ),
 )
 END = Tool("end_call", "Hang up")
+ALARM = Tool("set_alarm", "Set an alarm", schema("time", time=TEXT, label=TEXT))
+TABLE = Tool(
+    "book_table",
+    "Book a table at a restaurant",
+    schema("people time", people=WHOLE, time=TEXT, date=TEXT, restaurant=TEXT),
+)
+ORDER = Tool("lookup_order", "Look up the status of an order", schema("order_id", order_id=TEXT))
+HUMAN = Tool("transfer_to_human", "Transfers the call to a human agent", schema(reason=TEXT))
+SERVICE = (ALARM, TABLE, ORDER, HUMAN)
 ALL = (WEATHER, TIME, TIMER, LIGHT, MESSAGE, FLIGHT, SEARCH, REMINDER, TRANSLATE, DICE, HEATING, PIZZA, END)
 
 
@@ -67,6 +76,9 @@ def calls(text: str, tools: tuple[Tool, ...] = ALL, choice: str = "auto") -> lis
         ("london weather please", "get_weather", {"city": "London"}),
         ("what time is it in tokyo", "get_time", {"city": "Tokyo"}),
         ("set a timer for five minutes", "set_timer", {"seconds": 300}),
+        ("set a timer for one hour and thirty minutes", "set_timer", {"seconds": 5400}),
+        ("weather paris", "get_weather", {"city": "Paris"}),
+        ("search wikipedia for alan turing", "search_web", {"query": "alan turing"}),
         ("set a timer for half an hour", "set_timer", {"seconds": 1800}),
         ("set timer for to minutes", "set_timer", {"seconds": 120}),
         ("turn on the light in the kitchen", "turn_on_light", {"room": "kitchen", "on": True}),
@@ -96,6 +108,11 @@ def calls(text: str, tools: tuple[Tool, ...] = ALL, choice: str = "auto") -> lis
             {"origin": "Berlin", "destination": "Paris", "date": "2026-08-22", "passengers": 2},
         ),
         (
+            "I'd like to book a flight to lisbon from madrid on the third of may",
+            "bookFlight",
+            {"origin": "Madrid", "destination": "Lisbon", "date": "2027-05-03"},
+        ),
+        (
             "book a flight from rome to oslo on monday",
             "bookFlight",
             {"origin": "Rome", "destination": "Oslo", "date": "2026-08-24"},
@@ -104,6 +121,26 @@ def calls(text: str, tools: tuple[Tool, ...] = ALL, choice: str = "auto") -> lis
 )
 def test_a_tool_is_chosen_and_its_arguments_filled(text: str, name: str, arguments: dict[str, object]) -> None:
     assert calls(text) == [(name, arguments)]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments"),
+    [
+        ("set an alarm for seven am", "set_alarm", {"time": "07:00"}),
+        ("wake me up at half past six", "set_alarm", {"time": "06:30"}),
+        ("set an alarm for quarter to eight in the evening", "set_alarm", {"time": "19:45"}),
+        ("set an alarm for 6:15 pm", "set_alarm", {"time": "18:15"}),
+        (
+            "book a table for four people at seven pm tomorrow",
+            "book_table",
+            {"people": 4, "time": "19:00", "date": "tomorrow"},
+        ),
+        ("what's the status of order number 77", "lookup_order", {"order_id": "77"}),
+        ("i want to speak to a human", "transfer_to_human", {}),
+    ],
+)
+def test_another_set_of_tools(text: str, name: str, arguments: dict[str, object]) -> None:
+    assert calls(text, SERVICE) == [(name, arguments)]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +166,7 @@ def test_several_calls_at_once(text: str, expected: list[tuple[str, str]]) -> No
         "tell me a story about the weather",
         "my name is anna",
         "i like the weather",
+        "call my mother",
         "",
     ],
 )

@@ -71,6 +71,7 @@ _FORMS: Final = (
         "your name is {v}",
         is_name=True,
     ),
+    _form(rf"^I am (?!{_NO_INTRODUCTION}){_NAME} by the way", "name", "your name is {v}", is_name=True),
     _form(rf"^this is {_NAME} speaking", "name", "your name is {v}", is_name=True),
     _form(
         rf"\b(?:hello|hi|hey|yes|no|morning|evening|afternoon|day),? I am (?!{_NO_INTRODUCTION}){_NAME}",

@@ -40,6 +40,7 @@ _FORMS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         r"(?:tell me|talk to me|talk) about (?P<x>.+)",
         ("I answer by simple rules and know little about {x}. What interests you about it?",),
     ),
+    (r"what is your favourite (?P<x>.+)", ("I have no favourite {x}, but tell me yours.",)),
     (r"why (?P<x>.+)", ("I do not know why. What do you think?",)),
     (
         r"(?:what|who|where|when|which|how|is|are|was|were|does|did) .+",

@@ -16,7 +16,7 @@ _AFTER_ME: Final = re.compile(
 _AGAIN: Final = (
     r"(?:(?:can|could|would) you |please )*(?:repeat|say)(?: that| it| this| yourself)?(?: again| once more| please)*",
     r"what did you (?:just )?say(?: again)?",
-    r"(?:sorry |pardon )?(?:come again|pardon|pardon me|sorry what|what was that|once more|again)",
+    r"(?:sorry |pardon )?(?:come again|pardon|pardon me|what|huh|sorry what|what was that|once more|again)",
     r"i did not (?:catch|hear|get|understand) (?:that|you|it)",
 )
 _OTHER: Final = re.compile(

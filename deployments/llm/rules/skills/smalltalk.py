@@ -3,6 +3,7 @@
 from typing import Final
 
 from deployments.llm.rules.instructions import persona, wants_greeting
+from deployments.llm.rules.skills.story import OFFER
 from deployments.llm.rules.turn import Reply, Turn
 from deployments.llm.rules.words import vocabulary
 
@@ -67,10 +68,36 @@ _PHRASES: Final = (
         "tell me something/say something/tell me anything/tell me something else/tell me something interesting",
         "Gladly. Shall it be a story, a joke or a sum?",
     ),
+    ("what is up/what is new/what is going on", "Not much{name}. What shall we do?"),
+    ("really/are you sure/is that true/seriously", "I believe so."),
+    (
+        "what do you mean/i do not understand/i do not get it",
+        "I was not clear, I am sorry. Ask me for a sum, the time, a story, or what you have told me.",
+    ),
+    ("i do not know/no idea/i have no idea/i am not sure", f"That is all right. {OFFER}"),
+    ("tell me more/more/go into detail", "About what would you like to hear more?"),
+    ("happy birthday/merry christmas/happy new year/congratulations", "Thank you{name}, and the same to you!"),
+    (
+        "sing/sing a song/sing me a song/can you sing/sing for me",
+        "I would rather not sing, but I can tell you a story.",
+    ),
+    (
+        "let us play a game/play a game/can we play a game/let us play",
+        "I know no games, but I can count and tell stories.",
+    ),
+    ("how old are you/when were you born/what is your age", "I have no age: I am a program."),
+    ("where are you/where are you from/where do you live", "I live in the computer that you are talking to."),
+    (
+        (
+            "can you speak german/can you speak french/can you speak spanish/do you speak german/do you speak french/"
+            "do you speak spanish"
+        ),
+        "A little. Try me!",
+    ),
     ("why/why not/how come", "I cannot say why. What do you think?"),
-    ("what/huh", "Shall I say it again?"),
 )
 _REPLIES: Final = {phrase: reply for phrases, reply in _PHRASES for phrase in phrases.split("/")}
+_TAILS: Final = (" for your help", " for that", " that was nice", " that was great", " that is nice", " that is great")
 _AROUND: Final = vocabulary(
     "there again everyone very much so a lot today then now please oh well hello hi hey ok okay"
 )
@@ -84,7 +111,10 @@ def answer(turn: Turn) -> Reply | None:
         return Reply(f"Hello{name}, I am {own}. How can I help you?")
     if not any(char.isalnum() for char in turn.text):
         return Reply("I did not catch that. Could you say it again?")
-    words = turn.text.removesuffix(f" {own.lower()}").removesuffix(" for your help").removesuffix(" for that").split()
+    text = turn.text.removesuffix(f" {own.lower()}")
+    for tail in _TAILS:
+        text = text.removesuffix(tail)
+    words = text.split()
     reply = _found(words)
     return Reply(reply.format(name=name)) if reply else None
 

@@ -17,10 +17,16 @@ _WANTS: Final = re.compile(
 )
 _LONG: Final = re.compile(r"\b(?:long|longer|longest|really long|very long|bedtime|epic)\b")
 _MORE: Final = r"(?:and |tell me |yes |can you tell me )*(?:another|one more|again|more)(?: one)?(?: please)?"
-_JOKE: Final = re.compile(r"\b(?:joke|make me laugh|something funny)\b")
+OFFER: Final = "Shall I tell you a story?"
+_JOKE: Final = re.compile(r"\b(?:jokes?|make me laugh|something funny)\b")
 
 
 def answer(turn: Turn) -> Reply | None:
+    offered = turn.last_reply is not None and turn.last_reply.text.endswith(OFFER)
+    if offered and turn.match(
+        r"(?:yes|yeah|yep|sure|ok|okay|please|of course|why not|i would like that)(?: please| do)?"
+    ):
+        return Reply(_story("", long=False, told=_count(turn, _ASKED)))
     before = plain(turn.earlier[-1]) if turn.earlier else ""
     if turn.match(_MORE) and (_JOKE.search(before) or _ASKED.search(before)):
         return _told(turn, before)

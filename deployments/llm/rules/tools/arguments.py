@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from deployments.llm.contract import Tool
 from deployments.llm.rules.numbers import written
-from deployments.llm.rules.tools import spans, strings
+from deployments.llm.rules.tools import spans, strings, times
 from deployments.llm.rules.tools.choosing import name_words, stem
 from deployments.llm.rules.tools.strings import Source, finder
 from deployments.llm.rules.words import plain
 
 _DEEPEST: Final = 3
+_FREE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,14 @@ def fill(tool: Tool, source: Source) -> Filled:
     several = None
     properties = properties_of(tool.parameters)
     required = required_of(tool.parameters)
-    # Words of a known form (dates, numbers, choices) first, free text takes what is left; required before optional.
-    for name in sorted(properties, key=lambda n: (_is_free(n, properties[n]), n not in required)):
+    # Choices, dates and numbers have a form of their own; names take what is left, and free text the rest.
+    for name in sorted(properties, key=lambda n: (_looseness(n, properties[n]), n not in required)):
         values = _values(name, properties[name], source, name in required)
         if not values:
             continue
         arguments[name] = values[0]
-        source.used.update(str(value).lower() for value in values)
+        if _looseness(name, properties[name]) < _FREE:
+            source.used.update(str(value).lower() for value in values)
         if len(values) > 1 and several is None:
             several = name, tuple(values)
     ordered = {name: arguments[name] for name in properties if name in arguments}
@@ -120,7 +122,7 @@ def _values(name: str, schema: dict[str, Any], source: Source, required: bool, d
             return []
         inner = {n: v[0] for n, s in properties_of(schema).items() if (v := _values(n, s, source, False, depth + 1))}
         return [inner] if inner else []
-    return _strings(name, schema, source)
+    return _strings(name, schema, source, required)
 
 
 def _items(name: str, schema: Any, source: Source, depth: int) -> list[Any]:
@@ -142,29 +144,28 @@ def _choices(enum: list[Any], source: Source) -> list[Any]:
 
 
 def _numbers(name: str, schema: dict[str, Any], source: Source, *, whole: bool) -> list[Any]:
-    """Numbers that are not used yet; the unit of time that the argument's name or description names is converted to."""
-    found = [entry for entry in spans.numbers_in(source.text) if str(entry[0]) not in source.used]
-    named = [entry for entry in found if set(name_words(name)) & set(entry[2].split())]
+    """Numbers that are not used yet, each in the unit of time that the argument's name or description gives."""
+    found = times.amounts_in(times.without_times(source.text)) or times.amounts_in(source.text)
+    found = [amount for amount in found if str(amount.value) not in source.used]
+    stems = {stem(word) for word in name_words(name)}
+    named = [amount for amount in found if stems & {stem(word) for word in amount.around}]
     unit_s = _unit_of(name, schema)
-    timed = [entry for entry in found if entry[1]] if unit_s else []
-    chosen = named[:1] or timed or ([entry for entry in found if not entry[1]] or found)
+    timed = [amount for amount in found if amount.unit_s] if unit_s else []
+    chosen = timed or named[:1] or [amount for amount in found if not amount.unit_s][:1] or found[:1]
     values = []
-    for number, said_unit_s, _ in chosen:
-        source.used.add(str(number))
-        value = number * said_unit_s / unit_s if unit_s and said_unit_s else number
+    for amount in chosen:
+        source.used.add(str(amount.value))
+        value = amount.value * amount.unit_s / unit_s if unit_s and amount.unit_s else amount.value
         value = max(value, schema["minimum"]) if isinstance(schema.get("minimum"), (int, float)) else value
         value = min(value, schema["maximum"]) if isinstance(schema.get("maximum"), (int, float)) else value
         values.append(round(value) if whole or value == int(value) else float(written(Fraction(value), 6)))
-    return values if timed else values[:1]
+    return values
 
 
 def _unit_of(name: str, schema: dict[str, Any]) -> int:
     """Seconds in the unit of time that the argument counts, 0 where it counts none."""
     text = " ".join(name_words(name)) + " " + str(schema.get("description", "")).lower()
-    units = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "day": 86_400}
-    return next(
-        (units[word.removesuffix("s")] for word in re.findall(r"[a-z]+", text) if word.removesuffix("s") in units), 0
-    )
+    return next(filter(None, map(times.unit_s, re.findall(r"[a-z]+", text))), 0)
 
 
 def _truth(name: str, source: Source, required: bool) -> list[Any]:
@@ -177,16 +178,20 @@ def _truth(name: str, source: Source, required: bool) -> list[Any]:
     return [True] if mentioned else []
 
 
-def _is_free(name: str, schema: dict[str, Any]) -> bool:
-    free = finder(name, schema) in (strings.free_text, strings.expression)
-    return _type(schema) == "string" and "enum" not in schema and free
+def _looseness(name: str, schema: dict[str, Any]) -> int:
+    """How much an argument may be mistaken: 0 for what has a form of its own, 1 for names, 2 for free text."""
+    if _type(schema) != "string" or "enum" in schema or finder(name, schema) in (strings.date, strings.time):
+        return 0
+    return _FREE if finder(name, schema) in (strings.free_text, strings.expression) else 1
 
 
-def _strings(name: str, schema: dict[str, Any], source: Source) -> list[Any]:
+def _strings(name: str, schema: dict[str, Any], source: Source, required: bool) -> list[Any]:
     find = finder(name, schema)
+    if find is strings.free_text and not required:
+        find = strings.optional_text
     found = find(source, name)
     if find is strings.date and (schema.get("format") == "date" or "YYYY" in str(schema.get("description", ""))):
-        return [iso for said in found if (iso := spans.iso_date(said, source.now.date()))]
+        return [iso for said in found if (iso := times.iso_date(said, source.now.date()))]
     if not found and find is not strings.free_text and (inside := source.fresh(spans.quoted(source.text))):
         return inside[:1]
     return list(found)

@@ -50,8 +50,13 @@ _GROUPS: Final = tuple(
         "dice die roll",
         "joke jokes",
         "hang goodbye end",
+        "stop pause quit",
+        "transfer human person agent operator representative",
+        "balance money funds",
     )
 )
+_ENDING: Final = vocabulary("end stop pause cancel delete remove close disable hang")
+"""A tool that ends something is never meant by words that do not say so."""
 _CALCULATORS: Final = vocabulary("calculator calculate calculation calculations arithmetic maths math expression")
 _STATEMENT: Final = re.compile(
     r"(?:i|we|my|it|you|he|she|they|that|this)\b(?! (?:want|need|would|wonder|must|have to|should|am looking|am going))"
@@ -132,8 +137,10 @@ def _score(tool: Tool, text: str, tools: Sequence[Tool]) -> tuple[float, bool]:
         telling += not weak
         if stem(word) in stems:
             score += _WEAK_HIT if weak else _NAME_HIT
-        elif any(word in _GROUPS[i] for i in groups) and not weak:
+        elif any(word in _GROUPS[i] for i in groups):
             score += _SYNONYM_HIT
+        elif word in _ENDING:
+            return 0.0, False
         else:
             missed += not weak
     first = next((word for word in words if word not in _EMPTY), "")

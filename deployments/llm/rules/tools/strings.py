@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from deployments.llm.contract import Tool
 from deployments.llm.rules.phrasing import symbols
-from deployments.llm.rules.tools import spans
+from deployments.llm.rules.tools import spans, times
 from deployments.llm.rules.tools.choosing import name_words, stem
 from deployments.llm.rules.words import vocabulary
 
@@ -26,10 +26,11 @@ class Source:
     used: set[str] = field(default_factory=set)
 
     def fresh(self, found: list[str]) -> list[str]:
-        return [value for value in found if value.lower() not in self.used]
+        """Those that no other argument has, and that are not the beginning of the request ("to book a flight")."""
+        return [v for v in found if v.lower() not in self.used and not self.is_tool_word(v.partition(" ")[0])]
 
     def is_tool_word(self, span: str) -> bool:
-        """Whether these words only name the tool."""
+        """Whether these words are of the tool's name."""
         names = {stem(part) for part in name_words(self.tool.name)}
         return all(stem(word.lower()) in names for word in span.split())
 
@@ -49,7 +50,8 @@ _ALSO_INTRODUCED_BY: Final = (
     r"(?:called|named|titled|entitled)",
     r"remind (?:me|us) (?:to|that|about|of)",
     r"that",
-    r"(?:search|look|google|play|translate|find)(?: (?:the|on the) (?:web|internet|net))?(?: up)?(?: for)?",
+    r"(?:search|look|google|find)(?: [\w ]{1,30}?)? for",
+    r"(?:search|look up|google|play|translate|find)(?: (?:the|on the) (?:web|internet|net))?",
     r"(?:about|for)",
 )
 _LEAD: Final = re.compile(r"^(?:please|can you|could you|would you|i want to|i would like to|let us)\s+", re.IGNORECASE)
@@ -59,8 +61,12 @@ def place(source: Source, name: str) -> list[str]:
     if "home" in source.known and _HOME.search(source.text):
         return [source.known["home"]]
     found = source.fresh(spans.spans_after(source.text, ("in", "at", "near", "around", "for", "of", "to")))
-    found = [span for span in found if not source.is_tool_word(span)]
-    found = found or _before_tool_word(source) or source.fresh(spans.spans_after(source.text, ("about", "on", "like")))
+    found = (
+        found
+        or _before_tool_word(source)
+        or _after_tool_word(source)
+        or source.fresh(spans.spans_after(source.text, ("about", "on", "like")))
+    )
     return found or ([source.known["home"]] if "home" in source.known else [])
 
 
@@ -72,6 +78,20 @@ def _before_tool_word(source: Source) -> list[str]:
         if source.is_tool_word(words[at]) and not source.is_tool_word(before) and before.lower() not in _NO_PLACE:
             return [] if before.lower() in ("on", "off", "and", "some", "any") else [before]
     return []
+
+
+def _after_tool_word(source: Source) -> list[str]:
+    """ "weather paris"."""
+    words = source.text.split()
+    ends = [at + 1 for at, word in enumerate(words) if source.is_tool_word(word.strip(".,!?"))]
+    found = spans.spans_after(" ".join(["in", *words[ends[-1] :]]), ("in",)) if ends else []
+    return [span for span in found if len(span.split()) <= 2]
+
+
+def code(source: Source, name: str) -> list[str]:
+    """A number of an order or an account: the word with digits in it."""
+    found = source.fresh(re.findall(r"\b[\w-]*\d[\w-]*\b", source.text))
+    return found[:1]
 
 
 def named_place(source: Source, name: str) -> list[str]:
@@ -89,21 +109,21 @@ def destination(source: Source, name: str) -> list[str]:
 def person(source: Source, name: str) -> list[str]:
     direct = _CALLED.search(source.text)
     found = source.fresh(spans.spans_after(source.text, ("to", "with", "for")))
-    if direct and not source.is_tool_word(direct[1]):
+    if direct:
         found = source.fresh([direct[1]]) or found
     if not found and "name" in source.known and re.search(r"\b(?:my name|me)\b", source.text):
         found = [source.known["name"]]
-    return [titled(span.removeprefix("my ")) for span in found if not source.is_tool_word(span)]
+    return [titled(span.removeprefix("my ")) for span in found]
 
 
 def date(source: Source, name: str) -> list[str]:
-    said = spans.date_in(source.text)
+    said = times.date_in(source.text)
     source.used.update([said.lower()] if said else [])
     return [said] if said else []
 
 
 def time(source: Source, name: str) -> list[str]:
-    found = spans.time_in(source.text)
+    found = times.time_in(source.text)
     source.used.update([found[1].lower()] if found else [])
     return [found[0]] if found else []
 
@@ -121,26 +141,46 @@ def free_text(source: Source, name: str) -> list[str]:
     """What is to be written, searched or asked: after a word that introduces it, to the end."""
     if inside := spans.quoted(source.text):
         return inside[:1]
-    own = rf"(?:{'|'.join(map(re.escape, name_words(name) or (name,)))}) (?:is|of|to|as)"
-    for lead in (*_INTRODUCED_BY, own, *_ALSO_INTRODUCED_BY):
-        if found := re.search(rf"(?:^|(?<=\s)|(?<=\w)(?=:))(?:{lead})\s+(.+)", source.text, re.IGNORECASE):
-            what = _without_tail(found[1], source)
-            if what and not spans.is_time_like(what):
-                return [what]
+    for lead in (*_INTRODUCED_BY, _own(name), *_ALSO_INTRODUCED_BY):
+        if what := _after(lead, source, name):
+            return [what]
     rest = _LEAD.sub("", source.text)
     hits = [found.end() for found in re.finditer(r"[^\W_]+", rest) if source.is_tool_word(found[0])]
-    what = _without_tail(rest[hits[-1] :] if hits else rest, source)
+    what = _trimmed(rest[hits[-1] :] if hits else rest, source, name)
     return [what] if what else []
 
 
-def _without_tail(text: str, source: Source) -> str:
-    """Without what other arguments have already taken from the end, and the word that introduced it."""
+def optional_text(source: Source, name: str) -> list[str]:
+    """Free text that may be left out: only where it is named or in quotes."""
+    if inside := source.fresh(spans.quoted(source.text)):
+        return inside[:1]
+    what = _after(_own(name), source, name) or _after(r"(?:called|named|titled|entitled)", source, name)
+    return [what] if what else []
+
+
+def _own(name: str) -> str:
+    """ "label is", "message to"."""
+    return rf"(?:{'|'.join(map(re.escape, name_words(name) or (name,)))}) (?:is|of|to|as)"
+
+
+def _after(lead: str, source: Source, name: str) -> str:
+    found = re.search(rf"(?:^|(?<=\s)|(?<=\w)(?=:))(?:{lead})\s+(.+)", source.text, re.IGNORECASE)
+    what = _trimmed(found[1], source, name) if found else ""
+    return "" if spans.is_time_like(what) else what
+
+
+def _trimmed(text: str, source: Source, name: str) -> str:
+    """Without the argument's name, what other arguments have taken from the end, and loose prepositions."""
     text = text.strip(" .?!,")
     for used in sorted(source.used, key=len, reverse=True):
         if used and text.lower().endswith(f" {used}"):
             text = re.sub(r"\s+(?:to|on|at|in|for|into|from)$", "", text[: -len(used)].strip(), flags=re.IGNORECASE)
-    text = re.sub(r"(?:^(?:a|an|the)\s+)|\s+please$", "", text, flags=re.IGNORECASE)
-    return text.strip(" .?!,")
+    own = "|".join(map(re.escape, name_words(name)))
+    loose = (
+        r"^(?:(?:of|for|to|about|in|on|from|with|that|by|at)(?:\s+|$))?(?:(?:a|an|the)\s+)?"
+        rf"(?:(?:{own})\s+(?=\w))?|\s+please$"
+    )
+    return re.sub(loose, "", text, flags=re.IGNORECASE).strip(" .?!,")
 
 
 def titled(span: str) -> str:
@@ -157,6 +197,7 @@ _KINDS: Final[tuple[tuple[frozenset[str], Finder], ...]] = (
     (vocabulary("room area where"), place),
     (vocabulary("recipient to contact person who attendee attendees guest customer callee"), person),
     (vocabulary("date day when datetime"), date),
+    (vocabulary("id number code reference zip postcode phone"), code),
     (vocabulary("time"), time),
 )
 
