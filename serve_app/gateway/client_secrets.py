@@ -19,10 +19,10 @@ from pydantic import Field
 
 from deployments.runtime.errors import TooLarge, Unauthorized
 from serve_app.gateway.realtime.client_items import Strict
-from serve_app.gateway.realtime.validation import validated
 from serve_app.gateway.realtime.wire import session_object
 from serve_app.session.ids import new_id
 from serve_app.session.settings import SessionSettings
+from serve_app.session.validation import validated
 
 PREFIX = "ek_"
 VARIABLE = "PARLEY_SIGNING_KEY"

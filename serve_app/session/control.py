@@ -72,17 +72,7 @@ class Control:
 
     def refuse(self, error: ParleyError, event_id: str | None) -> None:
         """Answer with an error event."""
-        self._session.emit(
-            ev.ErrorEvent(
-                {
-                    "type": error.realtime_type,
-                    "code": error.code,
-                    "message": error.message,
-                    "param": error.param,
-                    "event_id": event_id,
-                }
-            )
-        )
+        self._session.emit(ev.ErrorEvent.of(error, event_id))
 
     def refuse_response(self) -> None:
         """Asked for a response while one is in progress."""

@@ -8,6 +8,7 @@ ask for them.
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from deployments.runtime.errors import ParleyError
 from serve_app.session.items import Item
 from serve_app.session.settings import SessionSettings
 
@@ -47,6 +48,11 @@ class ResponseInfo:
         }
 
 
+def error_details(error: ParleyError) -> dict[str, Any]:
+    """An error of ours as events hold it."""
+    return {"type": error.realtime_type, "code": error.code, "message": error.message, "param": error.param}
+
+
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
     """The first event of every session. Its transport adds `id`, `object` and `expires_at`."""
@@ -78,6 +84,11 @@ class ErrorEvent:
     type: ClassVar[str] = "error"
     error: dict[str, Any]
     """`type`, `code`, `message`, `param`, `event_id`."""
+
+    @classmethod
+    def of(cls, error: ParleyError, event_id: str | None = None) -> "ErrorEvent":
+        """An error of ours; `event_id` is that of the client's message at fault."""
+        return cls({**error_details(error), "event_id": event_id})
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Recorder(Protocol):
         ...
 
     def heard(self, item_id: str, heard_ms: int, text: str) -> None:
-        """How much of an assistant's item has been played to the user by now, and the words of that part; ignored for an unknown item."""
+        """How much of an assistant's item the user has heard by now, and those words; ignored for an unknown item."""
         ...
 
     def usage(

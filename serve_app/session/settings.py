@@ -6,10 +6,10 @@ a null replaces what was there.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs.session import SessionConfig
-from deployments.runtime.errors import InvalidRequest
+from serve_app.session.validation import validated
 
 
 class _Model(BaseModel):
@@ -152,10 +152,7 @@ class SessionSettings(_Model):
 
     def updated(self, patch: dict[str, Any]) -> "SessionSettings":
         """The settings after a partial update. Raises InvalidRequest naming the field at fault."""
-        try:
-            return SessionSettings.model_validate(_merge(self.model_dump(mode="json"), patch))
-        except ValidationError as error:
-            raise invalid_request(error, "session") from error
+        return validated(SessionSettings, _merge(self.model_dump(mode="json"), patch), "session")
 
     @property
     def speaks(self) -> bool:
@@ -185,11 +182,3 @@ def _merge(old: Any, new: Any) -> Any:
     if isinstance(old, dict) and isinstance(new, dict) and new.get("type", old.get("type")) == old.get("type"):
         return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
     return new
-
-
-def invalid_request(error: ValidationError, root: str) -> InvalidRequest:
-    """Pydantic's first complaint in OpenAI's terms, `param` being the path of the field."""
-    first = error.errors()[0]
-    path = ".".join([root, *(str(step) for step in first["loc"])])
-    kinds = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
-    return InvalidRequest(f"{path}: {first['msg']}", kinds.get(first["type"], "invalid_value"), path)

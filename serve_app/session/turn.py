@@ -20,6 +20,7 @@ from deployments.runtime import clock
 from deployments.runtime.errors import ParleyError, StageError
 from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechRequest
+from serve_app.session.events import error_details
 from serve_app.session.ledger import Ledger
 from serve_app.session.playout import Playout
 from serve_app.session.response import ResponseWriter
@@ -250,8 +251,7 @@ class Turn:
         if self.writer.message is not None:
             text = self._ledger.heard(heard) if self.writer.speaks else self.writer.message.text
             self.writer.cut_off(text, round(samples_to_ms(heard, VOICE_RATE_HZ)))
-        details = {"type": error.realtime_type, "code": error.code, "message": error.message}
-        self._finish("failed", {"type": "failed", "error": details})
+        self._finish("failed", {"type": "failed", "error": error_details(error)})
 
     def _finish(self, status: Any, details: dict[str, Any] | None = None) -> None:
         audio_tokens = round(samples_to_ms(self._playout.sent_samples, VOICE_RATE_HZ) / 50)

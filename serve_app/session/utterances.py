@@ -91,7 +91,6 @@ class Utterances:
         return bool(transcript.text.strip())
 
     def _fail(self, item: Item, error: ParleyError, transcribed: bool) -> None:
-        details = {"type": error.realtime_type, "code": error.code, "message": error.message, "param": error.param}
         if transcribed:
-            self._conversation.emit(ev.TranscriptionFailed(item.id, details))
-        self._conversation.emit(ev.ErrorEvent({**details, "event_id": None}))
+            self._conversation.emit(ev.TranscriptionFailed(item.id, ev.error_details(error)))
+        self._conversation.emit(ev.ErrorEvent.of(error))

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -212,7 +213,8 @@ class ScriptedSession:
     async def send(self, kind: str, **fields: Any) -> None:
         """Send an event."""
         event = {"type": kind, "event_id": self._new_id("event"), **fields}
-        await self._websocket.send_text(json.dumps(event))
+        with suppress(WebSocketDisconnect, RuntimeError):  # the page has left, or we closed: `run` sees it too
+            await self._websocket.send_text(json.dumps(event))
 
 
 def _tone(block: int) -> str:

@@ -42,7 +42,7 @@ def stages(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
         }
     )
-    serve.run(build_app(config), name=APP)
+    serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
     yield {name: serve.get_deployment_handle(name, APP) for name in ("Asr", "Llm", "Tts")}
     serve.delete(APP)
 
@@ -100,7 +100,7 @@ def test_a_websocket_is_closed_with_a_reason_when_its_replica_stops(
     stages: dict[str, DeploymentHandle[Any]], serve_url: str
 ) -> None:
     async def until_closed() -> tuple[int | None, str | None]:
-        async with websockets.connect(f"ws{serve_url.removeprefix('http')}/v1/realtime?model=parley") as client:
+        async with websockets.connect(f"ws{serve_url.removeprefix('http')}/{APP}/v1/realtime?model=parley") as client:
             deleted = asyncio.create_task(asyncio.to_thread(serve.delete, APP))
             async for _ in client:
                 pass

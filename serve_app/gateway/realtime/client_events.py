@@ -14,9 +14,9 @@ from serve_app.gateway.realtime.audio_codec import decode_whole
 from serve_app.gateway.realtime.client_items import ItemId, Strict, build_input, build_item
 from serve_app.gateway.realtime.envelope import APPEND, Envelope
 from serve_app.gateway.realtime.limits import Limits
-from serve_app.gateway.realtime.validation import validated
 from serve_app.session import commands as cmd
 from serve_app.session.settings import AudioOutput, FunctionTool, NamedTool, SessionSettings
+from serve_app.session.validation import validated
 
 
 class _Event(Strict):

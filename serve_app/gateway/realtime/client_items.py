@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.runtime.errors import InvalidRequest, TooLarge
 from serve_app.gateway.realtime.limits import MAX_ITEM_ID_CHARS
-from serve_app.gateway.realtime.validation import validated
 from serve_app.session.ids import new_id
 from serve_app.session.items import Item, ItemRole, Part, PartType
+from serve_app.session.validation import validated
 
 ItemId = Annotated[str, Field(min_length=1, max_length=MAX_ITEM_ID_CHARS)]
 

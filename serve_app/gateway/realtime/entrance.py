@@ -11,10 +11,11 @@ from deployments.runtime.errors import ParleyError, ServerFull, Unauthorized, Us
 from serve_app.gateway.client_secrets import PREFIX, ClientSecrets
 from serve_app.gateway.keys import ApiKeys, bearer
 from serve_app.gateway.realtime.limits import Limits
-from serve_app.gateway.realtime.socket import RealtimeSocket, close, error_event
+from serve_app.gateway.realtime.socket import RealtimeSocket, close
 from serve_app.gateway.realtime.wire import Outbound
 from serve_app.gateway.sessions import Sessions
 from serve_app.session.closing import SERVER_FULL, Closing
+from serve_app.session.events import ErrorEvent
 from serve_app.session.ids import new_id
 from serve_app.session.settings import SessionSettings
 
@@ -84,7 +85,7 @@ def _key(websocket: WebSocket, offered: list[str]) -> str | None:
 
 async def _turn_away(websocket: WebSocket, error: ParleyError) -> None:
     """Say why, then close: a browser shows its page nothing of a refused handshake."""
-    for message in Outbound(new_id("sess"), extensions=False).messages(error_event(error)):
+    for message in Outbound(new_id("sess"), extensions=False).messages(ErrorEvent.of(error)):
         await websocket.send_text(message)
     code = _UNAUTHORIZED if isinstance(error, Unauthorized) else _POLICY
     await close(websocket, Closing(code, f"{error.realtime_type}.{error.code}"))

@@ -97,7 +97,7 @@ class RealtimeSocket:
                     await self._send(message)
 
     async def _refuse(self, error: ParleyError, event_id: str | None) -> None:
-        for message in self._outbound.messages(error_event(error, event_id)):
+        for message in self._outbound.messages(ErrorEvent.of(error, event_id)):
             await self._send(message)
 
     async def _send(self, message: str) -> None:
@@ -115,19 +115,6 @@ class RealtimeSocket:
         """Nothing reaches the client any more; what the session still says is dropped."""
         self._reachable = False
         self._session.close(closing)
-
-
-def error_event(error: ParleyError, event_id: str | None = None) -> ErrorEvent:
-    """An error as the protocol has it."""
-    return ErrorEvent(
-        {
-            "type": error.realtime_type,
-            "code": error.code,
-            "message": error.message,
-            "param": error.param,
-            "event_id": event_id,
-        }
-    )
 
 
 async def close(websocket: WebSocket, closing: Closing) -> None:

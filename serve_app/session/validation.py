@@ -8,6 +8,9 @@ from deployments.runtime.errors import InvalidRequest
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_SHAPES = {"audio/pcm", "audio/pcmu", "audio/pcma", "server_vad", "semantic_vad"}
+"""Pydantic names the shape of a union that it tried as if it were a field."""
+
 
 def validated(model: type[ModelT], given: Any, path: str = "") -> ModelT:
     """`given` as a model. Raises InvalidRequest for pydantic's first complaint; `path` names the whole of `given`."""
@@ -22,8 +25,8 @@ def complaint(error: ValidationError, path: str = "") -> InvalidRequest:
     first = error.errors()[0]
     param = path
     for step in first["loc"]:
-        if isinstance(step, str) and "/" in step:
-            continue  # `audio/pcm`: which shape of a union was tried, no field
+        if step in _SHAPES:
+            continue
         param += f"[{step}]" if isinstance(step, int) else f".{step}" if param else str(step)
     if first["type"] == "missing":
         return InvalidRequest(f"Missing required parameter: '{param}'.", "missing_required_parameter", param)
