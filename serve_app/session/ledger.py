@@ -57,10 +57,10 @@ class Ledger:
         for clause in self._clauses:
             if clause.first_sample >= sent_samples:
                 break
-            if (clause.end_sample is not None and clause.end_sample <= sent_samples) or not clause.words:
+            if clause.end_sample is not None and clause.end_sample <= sent_samples:
                 end = max(end, clause.text_end)
                 continue
-            for word in clause.words:
+            for word in self._words(clause):
                 if clause.first_sample + word.start_sample < sent_samples:
                     end = max(end, self._behind(clause, word))
         text = self.text[self._due_end : end]
@@ -71,18 +71,20 @@ class Ledger:
         """The text of the sound before `heard_samples`. A word was heard when more than half of it was."""
         end = 0
         for clause in self._clauses:
-            words = clause.words
-            if clause.end_sample is None and not words:
-                text = self.text[clause.text_start : clause.text_end]
-                letters = sum(map(str.isalnum, text))
-                words = _shares(text, letters * _SAMPLES_PER_LETTER)
-            for word in words:
+            for word in self._words(clause):
                 middle = clause.first_sample + (word.start_sample + word.end_sample) // 2
                 if middle <= heard_samples:
                     end = max(end, self._behind(clause, word))
             if clause.end_sample is not None and clause.end_sample <= heard_samples:
                 end = max(end, clause.text_end)
         return self.text[:end].rstrip()
+
+    def _words(self, clause: _Clause) -> list[WordTime]:
+        # An engine's first word times may come behind the sound they belong to: espeak's come one block later.
+        if clause.words or clause.end_sample is not None:
+            return clause.words
+        text = self.text[clause.text_start : clause.text_end]
+        return _shares(text, sum(map(str.isalnum, text)) * _SAMPLES_PER_LETTER)
 
     def _behind(self, clause: _Clause, word: WordTime) -> int:
         # A word takes the punctuation and spaces behind it along.

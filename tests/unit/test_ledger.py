@@ -53,8 +53,10 @@ def test_a_word_was_heard_when_half_of_it_was() -> None:
 def test_without_word_times_letters_share_the_sound() -> None:
     ledger = Ledger()
     ledger.begin_clause("aa bb cccc", 0)
-    assert ledger.due(1) == "aa bb cccc"
+    assert ledger.due(1) == "aa "
     ledger.end_clause(8000)
+    assert ledger.due(4000) == "bb "
+    assert ledger.due(8000) == "cccc"
     assert ledger.heard(999) == ""
     assert ledger.heard(1000) == "aa"
     assert ledger.heard(5999) == "aa bb"
