@@ -1,0 +1,86 @@
+"""The page on the real server with its embedded engines: press, speak, read both sides, hear, interrupt."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocket, expect
+
+from tests.browser import chromium
+from tests.browser.chromium import Chromium
+from tests.browser.conftest import PageOpener
+
+pytestmark = [pytest.mark.browser, pytest.mark.ray, pytest.mark.timeout(180)]
+
+TURN_MS = 15_000
+"""For a whole turn, on a loaded machine."""
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody who says "thank you very much" every ten seconds."""
+    return chromium.write_speech(tmp_path_factory.mktemp("microphone") / "thanks.wav", 1.5, "thank_you", 7.4)
+
+
+@pytest.fixture(scope="module")
+def browser(browsers: Chromium, speech: Path) -> Browser:
+    """Chromium with them before it."""
+    return browsers.with_flags(*chromium.microphone(speech))
+
+
+@pytest.fixture
+def page(browser: Browser, parley_url: str, open_page: PageOpener) -> Page:
+    return open_page(browser, parley_url)
+
+
+def _ask(page: Page, question: str) -> None:
+    page.get_by_label("Type instead of speaking").fill(question)
+    page.keyboard.press("Enter")
+
+
+def test_a_typed_question_is_answered_in_sound_and_words(page: Page) -> None:
+    _ask(page, "What is seven times eight?")
+    expect(page.locator(".line.assistant .words")).to_have_text("Seven times eight is fifty-six.", timeout=TURN_MS)
+    assert page.evaluate("window.tap.loudest") > 0.05
+    first_sound_ms = page.evaluate("window.tap.sound.find(({ rms }) => rms > 0.01).at_ms")
+    shown = chromium.shown(page, "Parley")
+    assert len({text for _, text, _ in shown}) >= 4  # word by word
+    assert shown[0][0] > first_sound_ms - 250  # not long before they are heard
+    expect(page.locator("#state")).to_have_text("Microphone off")
+
+
+def test_a_spoken_turn_and_an_interruption(page: Page) -> None:
+    sent: list[dict[str, Any]] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: sent.append(json.loads(frame)))
+
+    page.on("websocket", listen)
+    page.get_by_role("button", name="Talk", exact=True).click()
+
+    # The user's words, first as they are spoken, then for good.
+    expect(page.locator(".line.user:not(.interim) .words")).to_contain_text("thank you", timeout=TURN_MS)
+    assert any(is_interim for _, _, is_interim in chromium.shown(page, "You"))
+    # The answer: heard, and read.
+    chromium.until(page, "window.tap.rms() > 0.02", within_ms=TURN_MS)
+    reply = page.locator(".line.assistant").first
+    expect(reply).to_have_attribute("aria-busy", "false", timeout=TURN_MS)
+    assert len(reply.locator(".words").inner_text().split()) >= 2
+    expect(page.locator("#state")).to_have_text("Listening")
+    # How the turn came about, in order.
+    times = [float(text.removesuffix(" ms")) for text in page.locator("#timeline dd").all_inner_texts()]
+    assert len(times) == 6
+    assert times == sorted(times)
+    assert 200 < times[-1] < 5000
+
+    # A story, until the user speaks again.
+    _ask(page, "Tell me a long story.")
+    story = page.locator(".line.assistant").nth(1)
+    expect(story.locator(".mark")).to_have_text("interrupted", timeout=TURN_MS)
+    assert len(story.locator(".words").inner_text().split()) >= 3
+    (truncation,) = [event for event in sent if event["type"] == "conversation.item.truncate"]
+    assert truncation["audio_end_ms"] > 500
+    expect(page.locator(".line.user").nth(2).locator(".words")).to_contain_text("thank", timeout=TURN_MS)
+    expect(page.locator(".line.assistant")).to_have_count(3, timeout=TURN_MS)
+    assert page.locator("#notice").is_hidden()
