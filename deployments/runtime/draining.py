@@ -53,14 +53,14 @@ def proxies_leave_last() -> None:
         began_s = controller.__dict__.setdefault("_parley_shutdown_began_s", time.monotonic())
         controller.application_state_manager.shutdown()
         controller.deployment_state_manager.shutdown()
-        replicas_gone = controller.deployment_state_manager.is_ready_for_shutdown()
-        if not replicas_gone and time.monotonic() - began_s <= _PROXIES_WAIT_S:
-            return
-        if replicas_gone and _proxies_gone(controller) and not controller._shutdown_event.is_set():
-            # Serve never sets it: whoever waits for the shutdown is told "Task … failed, infinite retries remaining".
-            # In the next tick the controller ends itself.
-            controller._shutdown_event.set()
-            return
+        if time.monotonic() - began_s <= _PROXIES_WAIT_S:
+            if not controller.deployment_state_manager.is_ready_for_shutdown() or not _stop_proxies(controller):
+                return
+            if not controller._shutdown_event.is_set():
+                # Serve never sets it: who waits for the shutdown is told "Task … failed, infinite retries remaining".
+                # In the next tick the controller ends itself.
+                controller._shutdown_event.set()
+                return
         shutdown(controller)
 
     # The actor's class is a subclass that Ray made, with copies of the methods.
@@ -68,6 +68,10 @@ def proxies_leave_last() -> None:
         setattr(cls, "shutdown", replicas_first)  # noqa: B010 - a method may not be assigned to, says mypy
 
 
-def _proxies_gone(controller: Any) -> bool:
+def _stop_proxies(controller: Any) -> bool:
+    """Whether none is left."""
     proxies = controller.proxy_state_manager
-    return proxies is None or bool(proxies.is_ready_for_shutdown())
+    if proxies is None:
+        return True
+    proxies.shutdown()
+    return bool(proxies.is_ready_for_shutdown())
