@@ -47,8 +47,12 @@ class SileroConfig(BaseModel):
     """Least time between two runs while several sessions ask; a session alone never waits."""
     max_batch: int = Field(default=64, ge=1, le=512)
     """Sessions in one run; the rest wait for the next."""
-    inline_chunks: int = Field(default=8, ge=0, le=512)
-    """Runs of up to so many chunks stay on the event loop, where they cost less than the way to a thread and back."""
+    inline_rows: int = Field(default=4, ge=0, le=512)
+    """Runs for up to so many sessions stay on the event loop; larger ones go to a worker thread.
+
+    CPU per chunk with 8 sessions speaking: 0.49 ms on the loop, 0.64 ms by the thread. With 40: 0.22 ms on the loop,
+    0.24 ms by the thread, of which only 0.11 ms on the loop.
+    """
 
 
 class SemanticWaits(BaseModel):
