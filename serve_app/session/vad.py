@@ -5,6 +5,9 @@ a speech model (Silero, behind `SpeechModel`) asked about each chunk of 32 ms. T
 it goes on hearing speech for 30 to 120 ms after it, so the end is looked up in the levels of 10 ms steps, and the
 configured silence counts from there.
 
+CPU of a 20 ms frame: 11 µs in silence. In real time with 40 sessions, on two cores busy with other work: 21 to 44 µs in
+silence, 70 to 130 µs when all speak (`benchmarks/endpointing.py`).
+
 Time is counted in samples since the session's first one. Every decision falls on a fixed grid of the stream, so how
 the sound was cut into pushes changes nothing.
 """
