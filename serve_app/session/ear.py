@@ -175,7 +175,8 @@ class Ear:
         assert self._policy is not None
         if (detector.speaking and detector.silence_ms == 0) or detector.undecided:
             return False
-        return detector.silence_ms >= self._policy.required_silence_ms(hearing.transcript.text, self._language)
+        words = hearing.transcript
+        return detector.silence_ms >= self._policy.required_silence_ms(words.text, words.language or self._language)
 
     def _feed(self, hearing: Hearing) -> None:
         new_samples = self.heard_samples - self._fed_sample
