@@ -18,30 +18,34 @@ from typing import Any
 
 import orjson
 
-from benchmarks import first_audio, machine, sessions
+from benchmarks import endpointing, first_audio, machine, sessions
 from benchmarks.report import Panel, Table, draw
 
-_QUESTIONS = (first_audio.NAME, sessions.NAME)
+_QUESTIONS = (first_audio.NAME, sessions.NAME, "endpointing")
+_RECORDINGS = Path(__file__).parents[1] / "tests" / "data"
 
 
 async def main(options: argparse.Namespace) -> None:
     """Ask, print, write."""
-    task = asyncio.current_task()
-    assert task is not None
     # As Ctrl-C, which asyncio handles itself: the servers are stopped on the way out.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+    only = options.only or (_QUESTIONS[:2] if options.quick else _QUESTIONS)
     options.out.mkdir(parents=True, exist_ok=True)
     about = machine.describe()
     print(machine.line(), flush=True)
     print(f"load before: {os.getloadavg()[0]:.2f}\n", flush=True)
-    if first_audio.NAME in options.only:
+    if first_audio.NAME in only:
         first = await first_audio.ask(options.quick, _say)
         cells = [{"setup": label, "cells": [asdict(cell) for cell in cells]} for label, cells in first]
         _publish(options.out, first_audio.NAME, about, [first_audio.table(first)], first_audio.panels(first), cells)
-    if sessions.NAME in options.only:
+    if sessions.NAME in only:
         fronts = await sessions.ask(options.quick, options.minutes, _say)
         whole = [asdict(front) for front in fronts]
         _publish(options.out, sessions.NAME, about, sessions.tables(fronts), sessions.panels(fronts), whole)
+    if "endpointing" in only:
+        print("Endpointing\n", flush=True)
+        quality = await endpointing.measure(_RECORDINGS)
+        (options.out / "endpointing.json").write_bytes(orjson.dumps({"machine": about, **quality}))
 
 
 def _publish(
@@ -69,9 +73,11 @@ if __name__ == "__main__":
     )
     parser.add_argument("--quick", action="store_true", help="fewer cells and turns: 5 minutes")
     parser.add_argument("--minutes", type=float, help="how long the largest cell through HAProxy lasts")
-    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, default=_QUESTIONS)
+    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out endpointing")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
+    # A shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         asyncio.run(main(parser.parse_args()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         sys.exit("stopped")
