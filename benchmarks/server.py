@@ -138,18 +138,21 @@ def _environment(home: Path, haproxy: bool) -> dict[str, str]:
         "XDG_DATA_HOME": str(home / "data"),
     }
     if haproxy:
-        environment |= {
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        environment |= _switches(ROOT / "cluster" / "haproxy.env") | {
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(home),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
-            # How long a stopping replica keeps its connections; nobody is connected by then.
-            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         }
     return environment
+
+
+def _switches(file: Path) -> dict[str, str]:
+    """The variables of an environment file."""
+    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 async def _ready(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
