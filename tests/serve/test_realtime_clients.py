@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import wave
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,12 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
-from ray import serve
 
-from configs.schema import AppConfig
 from deployments.media.audio import VOICE_RATE_HZ, level_db, silence
 from deployments.media.resample import Resampler
-from serve_app.app import build_app
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
-APP = "clients"
 DATA = Path(__file__).parents[1] / "data"
 FRAME_BYTES = 960
 """20 ms of 24 kHz PCM."""
@@ -33,12 +29,9 @@ WEATHER = {
 
 
 @pytest.fixture(scope="module")
-def base_url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def base_url(parley_url: str) -> str:
     """What is given to a client as `base_url`: the embedded engines behind it."""
-    config = AppConfig.model_validate({"store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")}})
-    serve.run(build_app(config), name=APP)
-    yield f"{serve_url}/v1"
-    serve.delete(APP)
+    return f"{parley_url}/v1"
 
 
 class Talk:
