@@ -35,15 +35,15 @@ clean: ## Remove caches and build outputs; the virtual environment stays
 	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
-	$(if $(PYTHON),,$(error Parley needs Python 3.11, 3.12 or 3.13, and found none; say PYTHON=/path/to/python3.12))
-	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Parley needs Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@$(if $(PYTHON),,$(error Parley needs Python 3.11, 3.12 or 3.13, and found none; say PYTHON=/path/to/python3.12))
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Parley needs Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing Parley into .venv (a few minutes the first time) …"
-	$(INSTALL) .
+	@$(INSTALL) .
 	@touch $@
 
 .venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing Parley and its tools into .venv (a few minutes the first time) …"
-	$(INSTALL) '.[dev]'
+	@$(INSTALL) '.[dev]'
 	@touch $@ .venv/installed
