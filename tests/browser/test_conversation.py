@@ -10,7 +10,7 @@ from tests.browser.stand_in import Script, StandIn
 
 pytestmark = pytest.mark.browser
 
-ANSWER = "I am well, thank you. It is good to hear your voice today."
+ANSWER = "I am well, thank you. How are you?"
 
 
 @pytest.fixture

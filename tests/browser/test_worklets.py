@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 RATE_HZ = 24_000
 QUANTUM_S = 128 / RATE_HZ
 """An offline context stops only between blocks of 128 samples."""
+RESAMPLED_S = 0.2
 HOLD_S = 48 * QUANTUM_S
 RESUME_S = 144 * QUANTUM_S
 
@@ -40,12 +41,14 @@ _PLAY = """async ({ seconds, steps }) => {
   return { sound: [...buffer.getChannelData(0)], said };
 }"""
 
-_RESAMPLE = """async ({ from_hz, samples, chunk }) => {
+_RESAMPLE = """async ({ from_hz, tone_hz, seconds, chunk }) => {
   const { Resampler } = await import(new URL("web/resampler.js", document.baseURI));
   const resampler = new Resampler(from_hz, 24000);
+  const step = (2 * Math.PI * tone_hz) / from_hz;
+  const tone = Float32Array.from({ length: seconds * from_hz }, (_, n) => Math.sin(step * n));
   const output = [];
-  for (let start = 0; start < samples.length; start += chunk) {
-    output.push(...resampler.push(new Float32Array(samples.slice(start, start + chunk))));
+  for (let start = 0; start < tone.length; start += chunk) {
+    output.push(...resampler.push(tone.slice(start, start + chunk)));
   }
   return output;
 }"""
@@ -60,13 +63,14 @@ def page(browser: Browser) -> Iterator[Page]:
         page.close()
 
 
-def _sine(hz: float, seconds: float, rate_hz: int = RATE_HZ) -> NDArray[np.float64]:
-    return np.sin(2 * np.pi * hz * np.arange(int(seconds * rate_hz)) / rate_hz)
-
-
 def _speech(seconds: float) -> Any:
     """A tone whose every sample is far from zero in the middle, so that what was played can be counted."""
-    return (16000 + 8000 * _sine(300, seconds)).astype(int).tolist()
+    return (16000 + 8000 * np.sin(2 * np.pi * 300 * np.arange(int(seconds * RATE_HZ)) / RATE_HZ)).astype(int).tolist()
+
+
+def _resampled(page: Page, from_hz: int, tone_hz: int, chunk: int) -> NDArray[np.float64]:
+    given = {"from_hz": from_hz, "tone_hz": tone_hz, "seconds": RESAMPLED_S, "chunk": chunk}
+    return np.array(page.evaluate(_RESAMPLE, given))
 
 
 def _play(page: Page, seconds: float, *steps: tuple[float, Sequence[dict[str, Any]]]) -> tuple[NDArray[Any], list[Any]]:
@@ -157,11 +161,9 @@ def test_an_underrun_is_soft_and_reported(page: Page) -> None:
 
 @pytest.mark.parametrize("from_hz", [8000, 16000, 22050, 44100, 48000, 96000])
 def test_the_resampler_keeps_speech_and_folds_nothing(page: Page, from_hz: int) -> None:
-    tone = _sine(1000, 0.5, from_hz)
-    pieces = np.array(page.evaluate(_RESAMPLE, {"from_hz": from_hz, "samples": tone.tolist(), "chunk": 128}))
-    whole = np.array(page.evaluate(_RESAMPLE, {"from_hz": from_hz, "samples": tone.tolist(), "chunk": len(tone)}))
-    np.testing.assert_array_equal(pieces, whole)
-    assert len(pieces) == pytest.approx(0.5 * RATE_HZ, abs=1)
+    pieces = _resampled(page, from_hz, 1000, chunk=128)
+    np.testing.assert_array_equal(pieces, _resampled(page, from_hz, 1000, chunk=from_hz))
+    assert len(pieces) == pytest.approx(RESAMPLED_S * RATE_HZ, abs=1)
     settled = pieces[1200:]
     times_s = np.arange(1200, len(pieces)) / RATE_HZ
     basis = np.stack([np.sin(2 * np.pi * 1000 * times_s), np.cos(2 * np.pi * 1000 * times_s)], axis=1)
@@ -169,8 +171,7 @@ def test_the_resampler_keeps_speech_and_folds_nothing(page: Page, from_hz: int) 
     assert np.hypot(*weights) == pytest.approx(1, abs=0.001)
     assert np.sqrt(np.mean((settled - basis @ weights) ** 2)) < 0.001  # −57 dB of anything else
     if from_hz > RATE_HZ:
-        high = _sine(12_500, 0.5, from_hz)
-        folded = np.array(page.evaluate(_RESAMPLE, {"from_hz": from_hz, "samples": high.tolist(), "chunk": 128}))
+        folded = _resampled(page, from_hz, 12_500, chunk=128)
         assert np.sqrt(np.mean(folded[1200:] ** 2)) < 10 ** (-60 / 20)
 
 
