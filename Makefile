@@ -16,7 +16,8 @@ run: .venv/installed ## Start the server on http://127.0.0.1:8000; Ctrl-C stops 
 	@exec $(BIN)/python -m serve_app.launch $(CONFIG)
 
 status: .venv/installed ## Show the deployments of the running server
-	@RAY_AUTH_MODE=token $(BIN)/serve status
+	@RAY_AUTH_MODE=token $(BIN)/serve status 2>/dev/null || \
+		{ echo "Nothing answers at $${RAY_DASHBOARD_ADDRESS:-http://localhost:8265}: is the server running?"; exit 1; }
 
 test: .venv/installed-dev ## Run all tests
 	$(BIN)/python -m pytest

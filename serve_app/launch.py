@@ -5,12 +5,19 @@ environment of its process can give, after a look whether it can work at all.
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import yaml
+from pydantic import BaseModel, ValidationError
+
+from configs.schema import AppConfig
+from configs.session import SessionConfig
+from deployments.runtime.engines import engine_names
 
 DEFAULT_CONFIG: Final = "serve_config.yaml"
+BUILDER: Final = "serve_app.app:build_app"
 
 ENVIRONMENT: Final = {
     # Whoever reaches Ray's ports without the token (~/.ray/auth_token) could run code here.
@@ -36,34 +43,63 @@ def environment(inherited: dict[str, str]) -> dict[str, str]:
     return env
 
 
-def problem(config_path: Path) -> str:
-    """What keeps this configuration from being served here, in words; empty if nothing is known to."""
+def problems(config_path: Path) -> list[str]:
+    """What keeps this configuration from being served here, in words; empty if nothing is known to.
+
+    Engines' options are left to the engines, whose packages may be in another environment.
+    """
     try:
-        config: dict[str, Any] = yaml.safe_load(config_path.read_text())
+        config = yaml.safe_load(config_path.read_text())
     except OSError as error:
-        return f"cannot read {config_path}: {error.strerror}"
+        return [f"cannot read {config_path}: {error.strerror}"]
     except yaml.YAMLError as error:
-        return f"{config_path} is not YAML: {error}"
-    http = config.get("http_options", {})
-    address = (http.get("host", "0.0.0.0"), http.get("port", 8000))
-    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
+        return [f"{config_path} is not YAML: {error}"]
+    if not isinstance(config, dict) or not isinstance(config.get("applications"), list):
+        return [f"{config_path} has no list `applications`: it is no configuration of Ray Serve"]
+    apps = [app for app in config["applications"] if app.get("import_path") == BUILDER]
+    wrong = [f"{config_path}: {problem}" for app in apps for problem in _in_application(app)]
+    return wrong + _in_address(config.get("http_options") or {}, config_path)
+
+
+def _in_application(app: dict[str, Any]) -> Iterator[str]:
+    args = app.get("args") or {}
+    yield from _invalid("args", AppConfig, args)
+    for stage in ("asr", "llm", "tts"):
+        choice = args.get(stage)
+        name = choice.get("engine") if isinstance(choice, dict) else None
+        if name and name not in engine_names(stage):
+            yield f"args.{stage}.engine: there is no {name!r}, but {', '.join(engine_names(stage))}"
+    for deployment in app.get("deployments") or []:
+        if deployment.get("name") == "Gateway":
+            yield from _invalid("Gateway's user_config", SessionConfig, deployment.get("user_config") or {})
+
+
+def _invalid(where: str, model: type[BaseModel], values: dict[str, Any]) -> Iterator[str]:
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        for each in error.errors():
+            yield f"{'.'.join([where, *map(str, each['loc'])])}: {each['msg']}"
+
+
+def _in_address(http: dict[str, Any], config_path: Path) -> list[str]:
+    host, port = http.get("host", "0.0.0.0"), http.get("port", 8000)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # As the proxy does: connections of a server just stopped may still be closing.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            probe.bind((host, port))
         except OSError as error:
-            return (
-                f"cannot listen on {address[0]}:{address[1]}: {error.strerror}. Stop what uses it, "
-                f"or choose another `port` under `http_options` in {config_path}"
-            )
-    return ""
+            change = f"choose another `port` under `http_options` in {config_path}"
+            return [f"cannot listen on {host}:{port}: {error.strerror}; stop what uses it, or {change}"]
+    return []
 
 
 def main() -> NoReturn:
     """Become `serve run`."""
     config_path = Path(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_CONFIG)
-    if wrong := problem(config_path):
-        sys.exit(f"Parley cannot start: {wrong}.")
+    if wrong := problems(config_path):
+        sys.exit("\n".join(["Parley cannot start:", *(f"  {problem}" for problem in wrong)]))
     serve = Path(sys.executable).with_name("serve")
     os.execve(serve, [str(serve), "run", str(config_path)], environment(dict(os.environ)))
 

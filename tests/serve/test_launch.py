@@ -18,7 +18,6 @@ import pytest
 import websockets
 import yaml
 
-from serve_app.launch import ENVIRONMENT, environment, problem
 from tests.serve.processes import ROOT, free_port
 
 READY_WITHIN_S = 90
@@ -119,29 +118,3 @@ def test_it_says_where_it_is_and_ctrl_c_closes_all(server: subprocess.Popen[str]
     _, alive = psutil.wait_procs(processes, timeout=GONE_WITHIN_S)
     assert alive == []
     assert time.monotonic() - began_s < GONE_WITHIN_S
-
-
-def test_what_the_user_has_set_stays() -> None:
-    assert environment({}) == ENVIRONMENT
-    assert environment({"RAY_USAGE_STATS_ENABLED": "1"})["RAY_USAGE_STATS_ENABLED"] == "1"
-
-
-def test_a_long_temporary_directory_is_not_ray_s() -> None:
-    assert environment({"TMPDIR": "/" + "x" * 80})["RAY_TMPDIR"] == "/tmp"
-    assert "RAY_TMPDIR" not in environment({"TMPDIR": "/var/tmp"})
-
-
-def test_a_port_in_use_is_said_before_anything_starts(config_path: Path) -> None:
-    port = yaml.safe_load(config_path.read_text())["http_options"]["port"]
-    assert problem(config_path) == ""
-
-    async def while_used() -> str:
-        server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", port)
-        async with server:
-            return problem(config_path)
-
-    assert f"cannot listen on 127.0.0.1:{port}" in asyncio.run(while_used())
-
-
-def test_a_missing_configuration_is_said(tmp_path: Path) -> None:
-    assert "No such file" in problem(tmp_path / "none.yaml")

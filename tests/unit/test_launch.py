@@ -1,0 +1,84 @@
+"""What is looked at before the server starts."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serve_app.launch import ENVIRONMENT, environment, problems
+from tests.serve.processes import ROOT, free_port
+
+
+def written(path: Path, **args: Any) -> Path:
+    """The shipped configuration on a free port, with other `args`."""
+    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    config["http_options"]["port"] = free_port()
+    config["applications"][0]["args"].update(args)
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_what_the_user_has_set_stays() -> None:
+    assert environment({}) == ENVIRONMENT
+    assert environment({"RAY_USAGE_STATS_ENABLED": "1"})["RAY_USAGE_STATS_ENABLED"] == "1"
+
+
+def test_a_long_temporary_directory_is_not_for_ray() -> None:
+    assert environment({"TMPDIR": "/" + "x" * 80})["RAY_TMPDIR"] == "/tmp"
+    assert "RAY_TMPDIR" not in environment({"TMPDIR": "/var/tmp"})
+
+
+def test_the_shipped_configuration_has_no_problems(tmp_path: Path) -> None:
+    assert problems(written(tmp_path / "config.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"llm": {"engine": "rulez"}}, "args.llm.engine: there is no 'rulez', but fake"),
+        ({"llm": {}}, "args.llm.engine: Field required"),
+        ({"lmm": {"engine": "rules"}}, "args.lmm: Extra inputs are not permitted"),
+        ({"store": {"path": "here.db"}}, "args.store.path"),
+    ],
+)
+def test_a_mistake_in_the_arguments_is_named(tmp_path: Path, args: dict[str, Any], said: str) -> None:
+    (problem,) = problems(written(tmp_path / "config.yaml", **args))
+    assert said in problem
+
+
+def test_a_mistake_in_the_live_part_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "config.yaml")
+    config = yaml.safe_load(path.read_text())
+    config["applications"][0]["deployments"][0]["user_config"] = {"instruction": "Be brief."}
+    path.write_text(yaml.safe_dump(config))
+    assert problems(path) == [f"{path}: Gateway's user_config.instruction: Extra inputs are not permitted"]
+
+
+def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path / "config.yaml")
+    port = yaml.safe_load(path.read_text())["http_options"]["port"]
+
+    async def while_used() -> list[str]:
+        server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", port)
+        async with server:
+            return problems(path)
+
+    (problem,) = asyncio.run(while_used())
+    assert f"cannot listen on 127.0.0.1:{port}" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "no list `applications`"), ("[", "is not YAML"), ("applications: 3", "no list `applications`")],
+)
+def test_what_is_no_configuration_is_said(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    (problem,) = problems(path)
+    assert said in problem
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    assert problems(tmp_path / "none.yaml") == [f"cannot read {tmp_path / 'none.yaml'}: No such file or directory"]
