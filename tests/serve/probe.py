@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,32 +42,38 @@ class Probe:
 
     async def push(self, session_id: str, order: Order) -> Answer:
         """One reply after `wait_s`."""
-        await self._obey(order)
+        with self._counted():
+            await self._obey(order)
         return Answer(os.getpid(), session_id, order.payload)
 
     async def stream(self, order: Order) -> AsyncGenerator[Answer, None]:
         """`items` replies, then the wait or the error."""
-        for _ in range(order.items):
-            yield Answer(os.getpid(), order.session_id, order.payload)
-        await self._obey(order)
+        with self._counted():
+            for _ in range(order.items):
+                yield Answer(os.getpid(), order.session_id, order.payload)
+            await self._obey(order)
 
     async def state(self) -> tuple[int, int, int]:
         """Process id, calls running, calls cancelled so far."""
         return os.getpid(), self.running, self.cancelled
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.running += 1
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
 
     async def _obey(self, order: Order) -> None:
         if order.raises == "StateLost":
             raise StateLost("which session?", code="lost", param="utterance_id")
         if order.raises:
             raise ValueError(order.raises)
-        self.running += 1
-        try:
-            await asyncio.sleep(order.wait_s)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        finally:
-            self.running -= 1
+        await asyncio.sleep(order.wait_s)
 
 
 class Caller:

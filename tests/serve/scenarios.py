@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections import defaultdict
+from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from deployments.runtime.calls import ServePush, ServeStream
+from deployments.runtime.calls import ServePush, ServeStream, call
 from deployments.runtime.clock import now_s
 from deployments.runtime.errors import ParleyError
 from deployments.runtime.metrics import ConversationMetrics
@@ -128,6 +129,32 @@ async def stream_left(handles: Handles) -> bool:
         async for _ in stream:
             break
     return await _cancelled_more(handles, before)
+
+
+async def left_at_any_moment(handles: Handles, calls: int) -> int:
+    """How many calls still run in the stage after as many were cancelled, each one millisecond later than the last."""
+
+    async def read() -> None:
+        async with aclosing(_stream(handles).stream(Order(items=20, wait_s=30), deadline_s=10)) as stream:
+            async for _ in stream:
+                pass
+
+    async def cancelled_after(delay_s: float, work: Coroutine[Any, Any, Any]) -> None:
+        waiting = asyncio.create_task(work)
+        await asyncio.sleep(delay_s)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    push = _push(handles)
+    for n in range(calls):
+        await asyncio.gather(
+            cancelled_after(n / 1000, read()),
+            cancelled_after(n / 1000, push.push(f"left{n}", Order(wait_s=30), deadline_s=10)),
+        )
+    until_s = now_s() + _CANCEL_WITHIN_S
+    while (running := (await call(handles["probe"], "state", deadline_s=5))[1]) and now_s() < until_s:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    return int(running)
 
 
 async def many_at_once(handles: Handles, name: str, raw: bool) -> int:

@@ -65,6 +65,10 @@ def test_a_reader_that_leaves_stops_the_producer(caller: Caller) -> None:
     assert run(caller, "stream_left")
 
 
+def test_no_call_goes_on_whenever_it_is_cancelled(caller: Caller) -> None:
+    assert run(caller, "left_at_any_moment", 40) == 0
+
+
 def test_calls_of_one_request_do_not_wait_for_each_other(caller: Caller) -> None:
     assert run(caller, "many_at_once", "probe", False) == 12
     assert run(caller, "many_at_once", "crowd", False) == 12
