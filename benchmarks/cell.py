@@ -1,7 +1,6 @@
 """One cell of a table: a load against a server, with what the users noted and what the server's processes used."""
 
 import asyncio
-import os
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,13 +25,12 @@ class Cell:
     """Used by each part of the server while all streamed."""
     memory_mb: list[tuple[float, float]]
     """Of the Gateway: seconds since all streamed, resident MB."""
-    machine_load: float
-    """The system's load of the last minute when the cell began, this benchmark's last cell included."""
+    others_cores: float
+    """Used by whatever else ran on the machine: with more than a few hundredths, do not trust the rest."""
 
 
 async def measure(server: Server, load: Load) -> Cell:
     """Run the load in a process of its own. Raises RuntimeError where it fails."""
-    machine_load = os.getloadavg()[0]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -61,12 +59,14 @@ async def measure(server: Server, load: Load) -> Cell:
             await process.wait()
     begun_s, before = watched[0]
     over_s, after = watched[-1]
+    cores = {part: round((after[part].cpu_s - before[part].cpu_s) / (over_s - begun_s), 4) for part in after}
+    machine_cores = cores.pop("machine")
     return Cell(
         load.sessions,
         result,
-        {part: round((after[part].cpu_s - before[part].cpu_s) / (over_s - begun_s), 4) for part in after},
+        cores,
         [(round(at_s - begun_s, 1), round(usage["gateway"].memory_mb, 2)) for at_s, usage in watched],
-        round(machine_load, 2),
+        round(machine_cores - sum(cores.values()) - result.cpu_cores, 3),
     )
 
 

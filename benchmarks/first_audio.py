@@ -61,9 +61,11 @@ def table(measured: Measured) -> Table:
             server = Spread.of([answer.server_ms for answer in answers])
             speech = Spread.of([answer.speech_to_audio_ms for answer in answers])
             late = Spread.of([answer.decision_late_ms for answer in answers])
-            own = Spread.of(cell.result.wake_late_ms)
+            own = Spread.of(cell.result.wake_late_ms).p99
             counts = (f"{len(answers)}/{cell.result.turns}", decision.p50, decision.p95, server.p50, server.p95)
-            rows.append((label, cell.sessions, *counts, speech.p50, speech.p95, late.p50, late.p95, own.p99))
+            rows.append(
+                (label, cell.sessions, *counts, speech.p50, speech.p95, late.p50, late.p95, own, cell.others_cores)
+            )
     return Table(
         "First audio (ms)",
         (
@@ -79,6 +81,7 @@ def table(measured: Measured) -> Table:
             "speech → decision p50",
             "p95",
             "generator late p99",
+            "other work, cores",
         ),
         rows,
         "From speech: the last speech sample plus the configured silence of 500 ms. "

@@ -51,8 +51,11 @@ class Server:
     pid: int
 
     def usage(self) -> dict[str, Usage]:
-        """By part: `gateway`, `stages` (Asr, Llm, Tts), `proxy` (Serve's own or HAProxy) and `rest` (of Ray)."""
+        """By part: `gateway`, `stages` (Asr, Llm, Tts), `proxy` (Serve's own or HAProxy), `rest` (of Ray), and
+        `machine`: everything on it.
+        """
         usage = {part: Usage() for part in ("gateway", "stages", "proxy", "rest")}
+        usage["machine"] = _machine()
         for process in _family(self.pid):
             try:
                 with process.oneshot():
@@ -208,6 +211,13 @@ def _part(process: psutil.Process) -> str:
     if title.startswith("ray::ServeReplica:"):
         return "gateway" if ":Gateway" in title else "stages"
     return "proxy" if title.startswith("ray::ProxyActor") or name == "haproxy" else "rest"
+
+
+def _machine() -> Usage:
+    times = psutil.cpu_times()
+    # `guest` is within `user`; what the hypervisor took away (`steal`) was not there for us either.
+    busy_s = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+    return Usage(busy_s, psutil.virtual_memory().used / 1e6)
 
 
 def _free_port() -> int:

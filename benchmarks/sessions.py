@@ -96,6 +96,7 @@ def tables(measured: list[Measured]) -> list[Table]:
                 "p95",
                 "generator p99",
                 "max",
+                "other work, cores",
             ),
             [(front.label, cell.sessions, *_lateness(cell)) for front, cell in cells],
             f"Real time: 99 % of the sound and 95 % of the decisions at most {CUSHION_MS:.0f} ms late. "
@@ -119,7 +120,7 @@ def _lateness(cell: Cell) -> tuple[Value, ...]:
     decision = Spread.of([answer.decision_late_ms for answer in cell.result.answers])
     own = Spread.of(cell.result.wake_late_ms)
     kept = "yes" if keeps_real_time(cell) else "no"
-    return kept, sound.p50, sound.p99, sound.max, decision.p50, decision.p95, own.p99, own.max
+    return kept, sound.p50, sound.p99, sound.max, decision.p50, decision.p95, own.p99, own.max, cell.others_cores
 
 
 def _cost(front: Measured, cell: Cell) -> tuple[Value, ...]:
