@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Turn:
-    """One question and its answer; seconds on the loop's clock."""
+    """One question and its answer; seconds of the monotonic clock (uvloop's own has whole milliseconds)."""
 
     speech_ended_s: float | None = None
     """When the last sample of speech was due to be spoken."""
@@ -107,14 +108,13 @@ class User:
                 reading.cancel()
 
     async def _talk(self, socket: ClientConnection, turns: Iterator[int]) -> None:
-        loop = asyncio.get_running_loop()
-        self._next_s = loop.time()
+        self._next_s = time.monotonic()
         for n in turns:
             await self._keep_silent(socket, self._chance.uniform(*self._think_s))
             self._answered.clear()
             await self._say(socket, self._utterances[n % len(self._utterances)])
-            deadline_s = loop.time() + self._answer_s
-            while not self._answered.is_set() and loop.time() < deadline_s:
+            deadline_s = time.monotonic() + self._answer_s
+            while not self._answered.is_set() and time.monotonic() < deadline_s:
                 await self._keep_silent(socket, FRAME_S)
 
     async def _say(self, socket: ClientConnection, utterance: Utterance) -> None:
@@ -131,12 +131,11 @@ class User:
 
     async def _send(self, socket: ClientConnection, frame: str) -> None:
         """A frame is sent when its last sample has been spoken."""
-        loop = asyncio.get_running_loop()
         self._next_s += FRAME_S
-        wait_s = self._next_s - loop.time()
+        wait_s = self._next_s - time.monotonic()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
-            self.wake_late_ms.append(1000 * (loop.time() - self._next_s))
+            self.wake_late_ms.append(1000 * (time.monotonic() - self._next_s))
         else:
             self.behind_s = max(self.behind_s, -wait_s)
         self._sent += 1
@@ -144,7 +143,7 @@ class User:
 
     async def _read(self, socket: ClientConnection) -> None:
         async for text in socket:
-            self._note(asyncio.get_running_loop().time(), orjson.loads(text))
+            self._note(time.monotonic(), orjson.loads(text))
 
     def _note(self, now_s: float, event: dict[str, Any]) -> None:
         if event["type"] == "error":

@@ -9,6 +9,7 @@ from configs.schema import EngineChoice
 from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import ConfigError, StageUnavailable
 from deployments.runtime.logs import configure_logging
+from deployments.runtime.memory import keep_what_is_loaded
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class StageReplica(Generic[ServerT]):
             logger.error("%s is not ready: %s", self.stage, error)
             return
         self._server = server
+        keep_what_is_loaded()
         logger.info("%s runs the engine %s", self.stage, self.choice.engine)
 
     @property

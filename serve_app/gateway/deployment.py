@@ -18,6 +18,7 @@ from deployments.runtime.calls import ServePush, ServeStream
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
 from deployments.runtime.logs import configure_logging
+from deployments.runtime.memory import keep_what_is_loaded
 from deployments.runtime.metrics import ConversationMetrics
 from deployments.tts.client import TtsClient
 from serve_app.gateway import page
@@ -60,6 +61,7 @@ class Gateway:
         self._store = await Store.open(config.store)
         self._speech_model = SileroBatcher(await asyncio.to_thread(SileroModel))
         self._started_s = wall_s()
+        keep_what_is_loaded()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take the live part of the configuration; conversations that run keep what they began with."""

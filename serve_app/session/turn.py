@@ -18,6 +18,7 @@ from deployments.llm.contract import Finished, LlmRequest, TextPiece, ToolCall, 
 from deployments.media.audio import VOICE_RATE_HZ, samples_of, samples_to_ms
 from deployments.runtime import clock
 from deployments.runtime.errors import ParleyError, StageError
+from deployments.runtime.logs import log_context
 from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechRequest
 from serve_app.session.events import error_details
@@ -137,15 +138,17 @@ class Turn:
         return self._ledger.heard(heard_ms * VOICE_RATE_HZ // 1000)
 
     async def _run(self) -> None:
-        try:
-            if await self._words_are_final():
-                await self._reply()
-        except* ParleyError as group:
-            self._fail(_first(group))
-        except* Exception as group:
-            # A bug of ours must not take the conversation with it; the log has it whole.
-            log.error("a turn broke", exc_info=group, extra={"turn_id": self.writer.id})
-            self._fail(StageError("internal error"))
+        with log_context(turn_id=self.writer.id):
+            try:
+                if await self._words_are_final():
+                    await self._reply()
+            except* ParleyError as group:
+                log.warning("a turn failed: %s", _first(group))
+                self._fail(_first(group))
+            except* Exception as group:
+                # A bug of ours must not take the conversation with it; the log has it whole.
+                log.error("a turn broke", exc_info=group)
+                self._fail(StageError("internal error"))
         if not self.stopped:
             self._hooks.on_done(self)
 
@@ -221,7 +224,7 @@ class Turn:
             except StageError as error:
                 if attempt == 2 or not error.retryable:
                     raise
-                log.warning("speech broke off, asking again: %s", error, extra={"turn_id": self.writer.id})
+                log.warning("speech broke off, asking again: %s", error)
 
     def _send_sound(self, pcm: bytes, end_sample: int) -> None:
         if self.times.first_audio_s is None:
