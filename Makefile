@@ -20,7 +20,7 @@ status: .venv/installed ## Show the deployments of the running server
 		{ echo "Nothing answers at $${RAY_DASHBOARD_ADDRESS:-http://localhost:8265}: is the server running?"; exit 1; }
 
 test: .venv/installed-dev ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 lint: .venv/installed-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.serving import parley_url, serve_config, serve_url
 
@@ -18,13 +20,29 @@ def _no_browser() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs a browser if there is none."""
-    if not _no_browser():
-        return
-    left_out = [item for item in items if item.get_closest_marker("browser")]
-    items[:] = [item for item in items if item not in left_out]
+    """Deselect what needs a browser if there is none; what waits longest comes first."""
+    left_out = [item for item in items if item.get_closest_marker("browser")] if _no_browser() else []
     if left_out:
+        items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+    items.sort(key=lambda item: (not _needs_ray(item.nodeid), item.get_closest_marker("browser") is None))
+
+
+class _FilesTogether(LoadScopeScheduling):
+    """One worker has Ray, with all tests that need it; the others take file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "ray" if _needs_ray(nodeid) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Not xdist's `loadgroup`: with pytest 9.2 it finds no groups."""
+    config.option.loadscopereorder = False
+    return _FilesTogether(config, log)
+
+
+def _needs_ray(nodeid: str) -> bool:
+    return nodeid.startswith(("tests/serve/", "tests/browser/test_page.py"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

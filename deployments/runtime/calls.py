@@ -63,7 +63,9 @@ class ServePush(Generic[RequestT, ReplyT]):
 class ServeStream(Generic[RequestT, ReplyT]):
     """A StreamPort over the method `method(request)`, an async generator, of a deployment.
 
-    Serve puts no bound on what the producer is ahead of the reader: requests must ask for little (a clause).
+    Serve puts no bound on what the producer is ahead of the reader: requests must ask for little (a clause). And the
+    method must yield something: where this loop is busy, gRPC sees the end of an empty stream before its headers, and
+    Serve takes it for failed.
     """
 
     def __init__(self, handle: DeploymentHandle[Any], method: str) -> None:
@@ -130,6 +132,8 @@ def _translate(error: BaseException, deadline: asyncio.Timeout, deadline_s: floa
         raise cause from error
     if isinstance(error, _GONE) or (isinstance(error, grpc.aio.AioRpcError) and error.code() in _GONE_CODES):
         raise StageUnavailable(f"{deployment}: the replica that had the call is gone") from error
+    if type(error) is RuntimeError and "StatusCode.OK" in str(error):
+        raise StageUnavailable(f"{deployment}: Serve refused the call, or its stream was empty") from error
     if isinstance(error, asyncio.CancelledError) and not _caller_is_cancelled():
         raise StageUnavailable(f"{deployment}: the replica that had the call is stopping") from error
     if not isinstance(error, Exception):

@@ -25,7 +25,7 @@ class StreamPort(Protocol[RequestT, ReplyT]):
     """One request, typed items back. Several at once are fine."""
 
     def stream(self, request: RequestT, *, deadline_s: float) -> AsyncGenerator[ReplyT, None]:
-        """Yield the items; read it inside `aclosing`, which also stops the producer.
+        """Yield the items, one at least; read it inside `aclosing`, which also stops the producer.
 
         `deadline_s` bounds the wait for each next item. Raises StageUnavailable, StageTimeout or EngineFailed.
         """

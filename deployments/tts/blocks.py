@@ -41,10 +41,13 @@ class BlockCutter:
         return self._full_blocks()
 
     def flush(self) -> list[SpeechBlock]:
-        """The engine is done; gives the rest. A word that came too late for any sound comes in a block without."""
+        """The engine is done; gives the rest: what is left of the sound and words that came too late for any.
+
+        Where there was no sound at all it is one empty block.
+        """
         self._held += self._resampler.push(b"", last=True)
         blocks = self._full_blocks()
-        if self._held or self._words or self._phonemes:
+        if self._held or self._words or self._phonemes or not self._given_samples:
             pcm = bytes(self._held)
             self._held.clear()
             blocks.append(SpeechBlock(pcm, tuple(self._words), tuple(self._phonemes)))

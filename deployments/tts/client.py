@@ -7,6 +7,8 @@ from deployments.runtime.errors import StageUnavailable
 from deployments.runtime.ports import StreamPort
 from deployments.tts.contract import SpeechBlock, SpeechRequest
 
+_NOTHING = SpeechBlock(b"")
+
 
 class TtsClient:
     """Has clauses spoken over any port."""
@@ -29,11 +31,12 @@ class TtsClient:
         async with aclosing(blocks):
             block = first
             while block is not None:
-                yield block
+                if block != _NOTHING:
+                    yield block
                 block = await anext(blocks, None)
 
     async def _first(self, request: SpeechRequest) -> tuple[SpeechBlock | None, AsyncGenerator[SpeechBlock, None]]:
-        """Begin a clause and await its first block; None where there is nothing to say."""
+        """Begin a clause and await its first block."""
         blocks = self._port.stream(request, deadline_s=self._deadline_s)
         try:
             return await anext(blocks, None), blocks

@@ -55,6 +55,8 @@ class TtsServer:
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """One clause as blocks of 24 kHz; `BlockCutter` says how long they are. Emoji are left out.
 
+        Where there is nothing to say it is one block without sound, because a stream must carry something.
+
         Read it inside `aclosing`, which also stops the engine. Raises InvalidRequest, TooLarge, StageUnavailable, and
         EngineFailed with the engine's own error as its cause.
         """
@@ -62,13 +64,12 @@ class TtsServer:
             raise StageUnavailable("speech synthesis is not running")
         self._check(request)
         text = _EMOJI.sub(" ", request.text)
-        if not _SOMETHING_TO_SAY.search(text):
-            return
         cutter = BlockCutter(self._engine.rate_hz, self._first_block_ms, self._block_ms)
-        async with aclosing(self._engine.synthesize(replace(request, text=text))) as blocks:
-            while (block := await self._next(blocks)) is not None:
-                for full in cutter.feed(block):
-                    yield full
+        if _SOMETHING_TO_SAY.search(text):
+            async with aclosing(self._engine.synthesize(replace(request, text=text))) as blocks:
+                while (block := await self._next(blocks)) is not None:
+                    for full in cutter.feed(block):
+                        yield full
         self._failures = 0
         for rest in cutter.flush():
             yield rest

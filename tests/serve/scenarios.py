@@ -65,6 +65,23 @@ async def items(handles: Handles, count: int) -> list[Answer]:
         return [item async for item in stream]
 
 
+async def items_on_a_busy_loop(handles: Handles, streams: int, count: int) -> list[int]:
+    """How many items each of some streams gives while this loop is held for 20 ms at a time."""
+
+    async def hold() -> None:
+        while True:
+            held_until_s = now_s() + 0.02
+            while now_s() < held_until_s:
+                pass
+            await asyncio.sleep(0)
+
+    holding = asyncio.create_task(hold())
+    try:
+        return [len(await items(handles, count)) for _ in range(streams)]
+    finally:
+        holding.cancel()
+
+
 async def push_error(handles: Handles, raises: str) -> Any:
     """What a push that fails in the stage raises."""
     return await _error_of(_push(handles).push("s", Order(raises=raises), deadline_s=10))

@@ -18,9 +18,13 @@ def test_a_push_carries_its_session_and_its_bytes(caller: Caller) -> None:
     assert (answer.session_id, answer.payload) == ("s1", payload)
 
 
-@pytest.mark.parametrize("count", [0, 1, 500])
+@pytest.mark.parametrize("count", [1, 500])
 def test_a_stream_gives_all_items_in_order_and_ends(caller: Caller, count: int) -> None:
     assert [answer.session_id for answer in run(caller, "items", count)] == ["s2"] * count
+
+
+def test_a_stream_that_is_over_before_the_caller_looks_is_whole(caller: Caller) -> None:
+    assert run(caller, "items_on_a_busy_loop", 20, 1) == [1] * 20
 
 
 @pytest.mark.parametrize("scenario", ["push_error", "stream_error"])

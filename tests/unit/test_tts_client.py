@@ -46,7 +46,7 @@ def test_passes_the_blocks_on() -> None:
 
 
 def test_text_without_anything_to_say_yields_nothing() -> None:
-    assert run_virtual(speak(Replicas(([], None)))) == []
+    assert run_virtual(speak(Replicas(([SpeechBlock(b"")], None)))) == []
 
 
 def test_a_replica_that_dies_before_the_first_block_costs_one_retry() -> None:
