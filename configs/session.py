@@ -25,7 +25,7 @@ class SessionConfig(BaseModel):
 
     lead_ms: float = Field(default=240, ge=40, le=2000)
     """How far ahead of real time sound is sent: the client's cushion against a jittery network."""
-    block_ms: float = Field(default=60, ge=20, le=250)
+    block_ms: float = Field(default=80, ge=20, le=250)
     """Length of one piece of sound on the wire."""
 
     max_unanswered_s: float = Field(default=60, gt=0, le=100)

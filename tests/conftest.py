@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: (not _needs_ray(item.nodeid), item.get_closest_marker("browser") is None))
 
 
-class _FilesTogether(LoadScopeScheduling):
+class _FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
     """One worker has Ray, with all tests that need it; the others take file by file."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -15,6 +15,9 @@ from serve_app.session.settings import SemanticVad, ServerVad
 from serve_app.session.vad import SpeechDetector, SpeechModel, SpeechOnset
 
 FRAME_BYTES = BYTES_PER_SAMPLE * ms_to_samples(20, SPEECH_RATE_HZ)
+_LEAD = bytes(BYTES_PER_SAMPLE * ms_to_samples(2, SPEECH_RATE_HZ))
+"""The session begins with as much silence as its transport's filter holds back: so each message of 20 ms ends a frame.
+Otherwise a frame would wait for the next message, and each decision come 18 ms later."""
 _KEPT_SAMPLES = ms_to_samples(1000, SPEECH_RATE_HZ)
 """Sound kept beyond the padding: an onset is known at most this long after it."""
 
@@ -49,7 +52,7 @@ class Ear:
         self._language: str | None = None
         self._offset = 0
         """Session time of the detector's first sample."""
-        self._partial = bytearray()
+        self._partial = bytearray(_LEAD)
         self._recent = bytearray()
         self._onset_sample = 0
         self._fed_sample = 0
@@ -143,7 +146,8 @@ class Ear:
         return hearing
 
     def drop(self) -> None:
-        """Forget the utterance in progress."""
+        """Forget the utterance in progress. What its filter held back, the transport forgets as well."""
+        self._partial[:] = _LEAD
         hearing = self.end()
         if hearing is not None:
             hearing.drop()

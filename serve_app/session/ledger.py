@@ -5,6 +5,7 @@ letters and digits.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployments.media.audio import VOICE_RATE_HZ
@@ -33,6 +34,8 @@ class Ledger:
         """All clauses so far, heard or not."""
         self._clauses: list[_Clause] = []
         self._due_end = 0
+        self._due_clauses = 0
+        """So many clauses are due as a whole."""
 
     def begin_clause(self, text: str, first_sample: int) -> None:
         """A clause's sound begins at `first_sample`."""
@@ -54,15 +57,14 @@ class Ledger:
     def due(self, sent_samples: int) -> str:
         """The text that goes out with the sound before `sent_samples`, as far as it has not gone out."""
         end = self._due_end
-        for clause in self._clauses:
+        for clause in self._clauses[self._due_clauses :]:
             if clause.first_sample >= sent_samples:
                 break
             if clause.end_sample is not None and clause.end_sample <= sent_samples:
                 end = max(end, clause.text_end)
-                continue
-            for word in self._words(clause):
-                if clause.first_sample + word.start_sample < sent_samples:
-                    end = max(end, self._behind(clause, word))
+                self._due_clauses += 1
+            else:
+                end = max(end, self._text_before(clause, lambda word: word.start_sample, sent_samples))
         text = self.text[self._due_end : end]
         self._due_end = end
         return text
@@ -71,13 +73,18 @@ class Ledger:
         """The text of the sound before `heard_samples`. A word was heard when more than half of it was."""
         end = 0
         for clause in self._clauses:
-            for word in self._words(clause):
-                middle = clause.first_sample + (word.start_sample + word.end_sample) // 2
-                if middle <= heard_samples:
-                    end = max(end, self._behind(clause, word))
             if clause.end_sample is not None and clause.end_sample <= heard_samples:
                 end = max(end, clause.text_end)
+            else:
+                # To its middle: one that lies right there counts.
+                end = max(end, self._text_before(clause, _middle, heard_samples + 1))
         return self.text[:end].rstrip()
+
+    def _text_before(self, clause: _Clause, moment: Callable[[WordTime], int], samples: int) -> int:
+        """Where the text of the clause's words ends whose `moment` lies before `samples`; 0 if there are none."""
+        before = samples - clause.first_sample
+        ends = [word.text_end for word in self._words(clause) if moment(word) < before]
+        return self._behind(clause, max(ends)) if ends else 0
 
     def _words(self, clause: _Clause) -> list[WordTime]:
         # An engine's first word times may come behind the sound they belong to: espeak's come one block later.
@@ -86,11 +93,15 @@ class Ledger:
         text = self.text[clause.text_start : clause.text_end]
         return _shares(text, sum(map(str.isalnum, text)) * _SAMPLES_PER_LETTER)
 
-    def _behind(self, clause: _Clause, word: WordTime) -> int:
+    def _behind(self, clause: _Clause, word_end: int) -> int:
         # A word takes the punctuation and spaces behind it along.
-        end = min(clause.text_start + word.text_end, clause.text_end)
+        end = min(clause.text_start + word_end, clause.text_end)
         trail = _TRAIL.match(self.text, end, clause.text_end)
         return trail.end() if trail else end
+
+
+def _middle(word: WordTime) -> int:
+    return (word.start_sample + word.end_sample) // 2
 
 
 def _shares(text: str, samples: int) -> list[WordTime]:

@@ -5,6 +5,8 @@ from collections import deque
 
 import numpy as np
 
+from deployments.media.audio import BYTES_PER_SAMPLE
+
 STEP_SAMPLES = 160
 """10 ms at 16 kHz."""
 SILENCE_DB = -90.0
@@ -12,7 +14,7 @@ SILENCE_DB = -90.0
 _KEPT_STEPS = 128
 _KEPT_FRAMES = 64
 _FULL_SCALE_POWER = 32768.0**2
-_MEAN = np.full(STEP_SAMPLES, 1 / STEP_SAMPLES, dtype=np.float32)
+_KEPT_BYTES = _KEPT_STEPS * STEP_SAMPLES * BYTES_PER_SAMPLE
 _SILENCE_POWER = _FULL_SCALE_POWER * 10 ** (SILENCE_DB / 10)
 
 
@@ -26,6 +28,7 @@ class Levels:
     def __init__(self) -> None:
         self._frames: deque[float] = deque(maxlen=_KEPT_FRAMES)
         self._steps: deque[float] = deque(maxlen=_KEPT_STEPS)
+        self._unmeasured = bytearray()
         self._end_step = 0
 
     @property
@@ -41,23 +44,29 @@ class Levels:
     @property
     def peak_step_db(self) -> float:
         """Of the loudest step."""
+        self._measure_steps()
         return max(self._steps, default=SILENCE_DB)
 
     def append(self, frame: bytes) -> None:
         """Take a frame of whole steps."""
         samples = np.frombuffer(frame, dtype="<i2").astype(np.float32)
-        total = 0.0
-        # Dot products of short vectors: 5.3 µs a frame; one einsum over all steps takes 7.1.
-        for start in range(0, samples.size, STEP_SAMPLES):
-            step = samples[start : start + STEP_SAMPLES]
-            power, mean = float(step.dot(step)) / STEP_SAMPLES, float(step.dot(_MEAN))
-            self._steps.append(_decibels(power - mean * mean))
-            self._end_step += 1
-            total += power
-        self._frames.append(_decibels(total * STEP_SAMPLES / samples.size))
+        self._frames.append(_decibels(float(samples.dot(samples)) / samples.size))
+        self._unmeasured += frame
+        del self._unmeasured[:-_KEPT_BYTES]
+        self._end_step += samples.size // STEP_SAMPLES
+
+    def _measure_steps(self) -> None:
+        """Steps are asked for only where speech begins or ends; measured then, many at once, they cost little."""
+        if not self._unmeasured:
+            return
+        steps = np.frombuffer(bytes(self._unmeasured), dtype="<i2").astype(np.float32).reshape(-1, STEP_SAMPLES)
+        self._unmeasured.clear()
+        power = np.einsum("ij,ij->i", steps, steps) / STEP_SAMPLES - steps.mean(axis=1) ** 2
+        self._steps.extend(_decibels(each) for each in power.tolist())
 
     def between(self, start_sample: int, end_sample: int) -> list[float]:
         """The steps that lie wholly within; those no longer kept are left out."""
+        self._measure_steps()
         oldest = self._end_step - len(self._steps)
         start = max(-(-start_sample // STEP_SAMPLES), oldest)
         end = min(end_sample // STEP_SAMPLES, self._end_step)

@@ -30,8 +30,6 @@ from serve_app.session.utterances import Utterances
 
 log = logging.getLogger(__name__)
 
-_INBOX_COMMANDS = 64
-"""Commands that wait; a transport that brings more waits itself, and so does its client."""
 _OUTBOX_EVENTS = 1024
 """A client more than this many events behind is let go: 40 s of speech at 17 blocks and 8 words a second."""
 
@@ -59,7 +57,9 @@ class Session:
         self._around = surroundings
         self._config = surroundings.config
         self._recorder = recorder or NullRecorder()
-        self._inbox: asyncio.Queue[Command] = asyncio.Queue(_INBOX_COMMANDS)
+        self._opened = asyncio.Event()
+        self._turnstile = asyncio.Lock()
+        self._told_of_bad_sound = False
         self._outbox = Outbox(_OUTBOX_EVENTS)
         self._over = asyncio.Event()
         self._happened: deque[tuple[Event, Plan]] = deque()
@@ -89,7 +89,6 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._open(tasks)
-                tasks.create_task(self._serve_inbox())
                 tasks.create_task(self._watch_idleness())
                 await self._over.wait()
                 raise _Over
@@ -103,9 +102,15 @@ class Session:
                 self.close(FAILED)
 
     async def submit(self, command: Command) -> None:
-        """Ask for something; waits while too much else was asked for. After the end, it is ignored."""
-        if self.closing is None:
-            await self._inbox.put(command)
+        """Ask for something; returns when it is done, commands one after another. After the end, it is ignored.
+
+        It runs in its caller's task: handed to one of our own, each frame of sound would cost two more turns of the
+        loop. What it starts belongs to the session.
+        """
+        await self._opened.wait()
+        async with self._turnstile:
+            if self.closing is None:
+                await self._take(command)
 
     def events(self) -> AsyncGenerator[ev.ServerEvent, None]:
         """Everything the session says, to its end. For one reader."""
@@ -168,20 +173,18 @@ class Session:
         )
         self.emit(ev.SessionCreated(self.settings))
         self.emit(ev.ConversationCreated({"id": self.conversation_id, "object": "realtime.conversation"}))
+        self._opened.set()
 
-    async def _serve_inbox(self) -> None:
-        told = False
-        while True:
-            command = await self._inbox.get()
-            if not isinstance(command, Append):
-                told = False
-                self._active_s = clock.now_s()
-                await self._control.obey(command)
-            elif (error := await self._hear(command.pcm)) is not None:
-                # Once: what is wrong with a stream, over the bound say, is so with each piece until a command mends it.
-                if not told:
-                    self._control.refuse(error, command.event_id)
-                told = True
+    async def _take(self, command: Command) -> None:
+        if not isinstance(command, Append):
+            self._told_of_bad_sound = False
+            self._active_s = clock.now_s()
+            await self._control.obey(command)
+        elif (error := await self._hear(command.pcm)) is not None:
+            # Once: what is wrong with a stream, over the bound say, is so with each piece until a command mends it.
+            if not self._told_of_bad_sound:
+                self._control.refuse(error, command.event_id)
+            self._told_of_bad_sound = True
 
     async def _hear(self, pcm: bytes) -> ParleyError | None:
         if self.state is State.IDLE:

@@ -211,9 +211,12 @@ class SpeechDetector:
         Raises ValueError for half a sample, and what the model raises.
         """
         samples_of(pcm)
+        edges: list[Edge] = []
+        if len(pcm) == _FRAME_BYTES and not self._partial:
+            await self._hear(pcm, edges)
+            return tuple(edges)
         self._partial += pcm
         whole = len(self._partial) // _FRAME_BYTES * _FRAME_BYTES
-        edges: list[Edge] = []
         for n, start in enumerate(range(0, whole, _FRAME_BYTES), 1):
             await self._hear(bytes(self._partial[start : start + _FRAME_BYTES]), edges)
             if n % _FRAMES_PER_TURN == 0:
