@@ -39,7 +39,8 @@ async def main(options: argparse.Namespace) -> None:
         cells = [{"setup": label, "cells": [asdict(cell) for cell in cells]} for label, cells in first]
         _publish(options.out, first_audio.NAME, about, [first_audio.table(first)], first_audio.panels(first), cells)
     if sessions.NAME in only:
-        fronts = await sessions.ask(options.quick, options.minutes, _say)
+        minutes = options.minutes or (None if options.quick else 10.0)
+        fronts = await sessions.ask(options.quick, minutes, _say)
         whole = [asdict(front) for front in fronts]
         _publish(options.out, sessions.NAME, about, sessions.tables(fronts), sessions.panels(fronts), whole)
     if "endpointing" in only:
@@ -72,7 +73,7 @@ if __name__ == "__main__":
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="fewer cells and turns: 5 minutes")
-    parser.add_argument("--minutes", type=float, help="how long the largest cell through HAProxy lasts")
+    parser.add_argument("--minutes", type=float, help="how long the largest cell through HAProxy lasts: 10")
     parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out endpointing")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     # A shell starts background jobs with SIGINT ignored.

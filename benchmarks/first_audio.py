@@ -24,8 +24,8 @@ class Setup:
 
 
 FULL = (
-    Setup("instant, HAProxy", "configs/instant.yaml", True, {1: 60, 5: 12, 10: 10, 20: 10}),
-    Setup("instant, Serve's proxy", "configs/instant.yaml", False, {1: 60, 5: 12, 10: 10, 20: 10}),
+    Setup("instant, HAProxy", "configs/instant.yaml", True, {1: 30, 5: 12, 10: 8, 20: 5}),
+    Setup("instant, Serve's proxy", "configs/instant.yaml", False, {1: 30, 5: 12, 10: 8, 20: 5}),
     Setup("embedded, Serve's proxy", "serve_config.yaml", False, {1: 12, 2: 12, 4: 12}),
 )
 QUICK = (
