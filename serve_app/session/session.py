@@ -143,6 +143,7 @@ class Session:
         before = self.state
         self.state, effects = step(before, event)
         if self.state is not before:
+            self._active_s = clock.now_s()
             self.emit(ev.StateChanged(self.state.value))
         for effect in effects:
             self._effects[effect](plan)

@@ -166,6 +166,15 @@ def test_an_idle_session_is_closed_with_a_reason() -> None:
     assert log.entries[-1][0] == pytest.approx(3.0, abs=0.1)
 
 
+def test_who_has_just_talked_is_not_idle() -> None:
+    """At 7 s, when it looks first, nobody speaks."""
+    log = Scene(user=[(2.0, 2.5)], config=SessionConfig(idle_s=7), lasts_s=30).play()
+    silent_s = max(log.times(ev.ResponseDone))
+    assert log.session.closing == IDLE
+    assert 3 < silent_s < 6
+    assert log.entries[-1][0] == pytest.approx(silent_s + 7, abs=0.5)
+
+
 def test_who_talks_is_not_idle() -> None:
     log = Scene(user=[(2.0, 2.5), (6.0, 6.5)], config=SessionConfig(idle_s=4), lasts_s=30).play()
     assert log.session.closing == IDLE
