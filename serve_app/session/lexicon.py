@@ -1,0 +1,96 @@
+"""Words of a language that steer a conversation: data files in `configs/languages`, one per language."""
+
+import functools
+import importlib.resources
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from deployments.runtime.errors import ConfigError
+
+_MOST_WORDS = 4
+"""Of a phrase."""
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, without punctuation."""
+    return _WORD.findall(text.casefold().replace("’", "'"))
+
+
+def _words(text: object) -> object:
+    return frozenset(text.split()) if isinstance(text, str) else text
+
+
+def _phrases(text: object) -> object:
+    return frozenset(tuple(words_of(phrase)) for phrase in text.split(",")) if isinstance(text, str) else text
+
+
+Words = Annotated[frozenset[str], BeforeValidator(_words)]
+Phrases = Annotated[frozenset[tuple[str, ...]], BeforeValidator(_phrases)]
+
+
+class Lexicon(BaseModel):
+    """One language's words, in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dangling: Words
+    """No sentence ends with these: conjunctions, articles, possessives."""
+    prepositions: Words
+    """At the end only of a question ("where are you from")."""
+    askers: Words
+    """What a question begins with."""
+    answers: Phrases
+    """Utterances that are whole by themselves."""
+    operators: Words
+    """Between two numbers."""
+    digits: Words
+    fillers: Words
+    """Sounds of one who thinks."""
+    backchannels: Phrases
+    """Said over a reply without wanting the turn."""
+    takers: Phrases
+    """Said over a reply, these want the turn however short they are."""
+    one_moment: str
+    """Said while a function takes long."""
+
+    def wants_turn(self, words: Sequence[str]) -> bool:
+        """Whether a phrase that takes the turn is among the words."""
+        return any(_phrase_at(words, at, self.takers) for at in range(len(words)))
+
+    def content(self, words: Sequence[str]) -> list[str]:
+        """The words without backchannels and fillers."""
+        left: list[str] = []
+        at = 0
+        while at < len(words):
+            taken = _phrase_at(words, at, self.backchannels)
+            if not taken and words[at] not in self.fillers:
+                left.append(words[at])
+            at += taken or 1
+        return left
+
+
+def lexicon(language: str | None) -> Lexicon | None:
+    """Of an ISO 639-1 code or a tag that begins with one; None is taken for English. None where there is no file."""
+    return _load((language or "en").split("-")[0].lower())
+
+
+@functools.cache
+def _load(code: str) -> Lexicon | None:
+    file = importlib.resources.files("configs") / "languages" / f"{code}.yaml"
+    if not code.isalpha() or not file.is_file():
+        return None
+    try:
+        return Lexicon.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def _phrase_at(words: Sequence[str], at: int, phrases: frozenset[tuple[str, ...]]) -> int:
+    """How many words the longest phrase has that stands there; 0 if there is none."""
+    longest = min(len(words) - at, _MOST_WORDS)
+    return next((size for size in range(longest, 0, -1) if tuple(words[at : at + size]) in phrases), 0)
