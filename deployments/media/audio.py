@@ -48,6 +48,21 @@ def from_float(samples: npt.NDArray[np.floating]) -> bytes:
     return bytes((np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes())
 
 
+def fade_out(pcm: bytes) -> bytes:
+    """The block, linearly down to silence."""
+    return _ramped(pcm, 1.0, 0.0)
+
+
+def fade_in(pcm: bytes) -> bytes:
+    """The block, linearly up from silence."""
+    return _ramped(pcm, 0.0, 1.0)
+
+
+def _ramped(pcm: bytes, first: float, last: float) -> bytes:
+    ramp = np.linspace(first, last, samples_of(pcm), dtype=np.float32)
+    return (np.frombuffer(pcm, dtype="<i2") * ramp).astype("<i2").tobytes()
+
+
 def level_db(pcm: bytes) -> float:
     """Root mean square level in dB of full scale; -inf for silence or an empty block."""
     if not pcm:

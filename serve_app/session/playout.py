@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import Callable
 
-from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, ms_to_samples, samples_of
+from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, fade_in, fade_out, ms_to_samples, samples_of
 from deployments.runtime import clock
+
+_FADE_BYTES = BYTES_PER_SAMPLE * ms_to_samples(10, VOICE_RATE_HZ)
+_FADE_AHEAD_S = 0.06
+"""A held reply fades out this long before the client has played all that was sent: time for the way to it."""
 
 
 class Playout:
     """One reply's way out. `put` is called by one task, `run` by another; hold, release and stop by anyone.
 
     The client is taken to play what it gets at once and without a gap: the playhead moves in real time, never past what
-    was sent, and waits when nothing more came (an under-run) or playback is held.
+    was sent, and waits when nothing more came (an under-run) or playback is held. A reply that is held for longer than
+    the client has sound ends in a fade of 10 ms, which counts as not sent, and goes on from the same sample with one.
     """
 
     def __init__(self, send: Callable[[bytes, int], None], *, lead_ms: float, block_ms: float) -> None:
@@ -24,6 +29,9 @@ class Playout:
         self._origin_s: float | None = None
         self._complete = False
         self._held = False
+        self._was_held = False
+        """Since the last block: what the client lacked is no under-run."""
+        self._faded = False
         self._stopped_at: int | None = None
         self._moved = asyncio.Event()
         self.worst_gap_s = 0.0
@@ -65,7 +73,8 @@ class Playout:
 
     def hold(self) -> None:
         """Send nothing from now on."""
-        self._held = True
+        self._held = self._was_held = True
+        self._moved.set()
 
     def release(self) -> None:
         """Send on from the sample where it stopped."""
@@ -85,13 +94,24 @@ class Playout:
             if self._held or not self._queue:
                 if self._complete and not self._queue:
                     return
-                await self._wait_for_move()
+                await self._wait_for_move(self._fade_in_s(clock.now_s()))
                 continue
             wait_s = self._due_in_s(clock.now_s())
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
                 continue
             self._send_next(clock.now_s())
+
+    def _fade_in_s(self, now_s: float) -> float | None:
+        """How long a held reply may still rest before its end must fade; None if it need not. Fades it when due."""
+        if not self._held or not self._queue or self._faded or self._origin_s is None:
+            return None
+        rest_s = self._origin_s + self._sent_samples / VOICE_RATE_HZ - _FADE_AHEAD_S - now_s
+        if rest_s > 0:
+            return rest_s
+        self._faded = True
+        self._send(fade_out(bytes(self._queue[:_FADE_BYTES])), self._sent_samples)
+        return None
 
     async def played(self) -> None:
         """Return when all that was sent has been played."""
@@ -112,14 +132,23 @@ class Playout:
         if self._origin_s is None:
             self._origin_s = now_s
         elif played_out_s > self._origin_s:
-            self.worst_gap_s = max(self.worst_gap_s, played_out_s - self._origin_s)
+            if not self._was_held:
+                self.worst_gap_s = max(self.worst_gap_s, played_out_s - self._origin_s)
             self._origin_s = played_out_s
+        self._was_held = False
         pcm = bytes(self._queue[: self._block_bytes])
         del self._queue[: self._block_bytes]
         self._sent_samples += samples_of(pcm)
         self._moved.set()
+        if self._faded:
+            self._faded = False
+            pcm = fade_in(pcm[:_FADE_BYTES]) + pcm[_FADE_BYTES:]
         self._send(pcm, self._sent_samples)
 
-    async def _wait_for_move(self) -> None:
+    async def _wait_for_move(self, at_most_s: float | None = None) -> None:
         self._moved.clear()
-        await self._moved.wait()
+        try:
+            async with asyncio.timeout(at_most_s):
+                await self._moved.wait()
+        except TimeoutError:
+            return

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from deployments.media.audio import silence
+from deployments.media.audio import fade_in, fade_out, silence
 from deployments.runtime import clock
 from serve_app.session.playout import Playout
 from tests.virtual_time import run_virtual
@@ -88,22 +88,61 @@ def test_the_playhead_moves_in_real_time_and_never_past_what_was_sent() -> None:
     run_virtual(scene())
 
 
-def test_after_a_hold_it_goes_on_at_the_very_sample() -> None:
+async def held_for(duration_s: float, sound: bytes) -> tuple[Sink, Playout, int]:
+    """Hold after half a second; the sample at which it stopped."""
+    sink = Sink()
+    out = playout(sink)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(out.run())
+        tasks.create_task(out.put(sound))
+        await asyncio.sleep(0.5)
+        out.hold()
+        held_at = out.sent_samples
+        await asyncio.sleep(duration_s)
+        assert out.sent_samples == held_at
+        out.release()
+        out.finish()
+    return sink, out, held_at
+
+
+def test_a_hold_shorter_than_the_lead_is_not_heard() -> None:
+    async def scene() -> None:
+        sound = bytes(range(250)) * 400
+        sink, out, _ = await held_for(0.1, sound)
+        assert sink.pcm == sound
+        assert out.worst_gap_s == 0
+
+    run_virtual(scene())
+
+
+def test_a_longer_hold_fades_and_goes_on_at_the_very_sample() -> None:
+    async def scene() -> None:
+        sound = bytes(range(250)) * 400
+        sink, out, held_at = await held_for(3.0, sound)
+        at, fade = 2 * held_at, 2 * RATE // 100
+        assert sink.pcm[:at] == sound[:at]
+        assert sink.pcm[at : at + fade] == fade_out(sound[at : at + fade])
+        assert sink.pcm[at + fade : at + 2 * fade] == fade_in(sound[at : at + fade])
+        assert sink.pcm[at + 2 * fade :] == sound[at + fade :]
+        faded_s = next(at_s for n, (at_s, end) in enumerate(sink.sent) if n and end == sink.sent[n - 1][1])
+        assert 0.5 < faded_s < held_at / RATE, "before the client has played what it got"
+        assert out.worst_gap_s == 0, "a hold is no under-run"
+
+    run_virtual(scene())
+
+
+def test_stopped_while_held_it_sends_no_fade() -> None:
     async def scene() -> None:
         sink = Sink()
         out = playout(sink)
-        sound = bytes(range(250)) * 400
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(out.run())
-            tasks.create_task(out.put(sound))
-            await asyncio.sleep(0.5)
+            tasks.create_task(out.put(silence(5000, RATE)))
+            await asyncio.sleep(1)
             out.hold()
-            held_at = out.sent_samples
-            await asyncio.sleep(3)
-            assert out.sent_samples == held_at
-            out.release()
-            out.finish()
-        assert sink.pcm == sound
+            sent = len(sink.pcm)
+            out.stop(clock.now_s())
+        assert len(sink.pcm) == sent
 
     run_virtual(scene())
 
