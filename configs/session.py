@@ -2,11 +2,23 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from configs.interruption import InterruptionConfig
 from configs.vad import EndpointingConfig, VadConfig
 
 INSTRUCTIONS = (
     "You are Parley, a friendly assistant that people talk to. You answer by voice, so keep it short and easy to say."
 )
+
+
+class ToolsConfig(BaseModel):
+    """Functions that the client runs for the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    filler_after_s: float | None = Field(default=3, gt=0, le=60)
+    """A call that takes longer is covered by a spoken "One moment, please."; None: by silence."""
+    timeout_s: float = Field(default=60, gt=0, le=3600)
+    """A call that takes longer is answered with a failure, which the model is told."""
 
 
 class SessionConfig(BaseModel):
@@ -20,14 +32,23 @@ class SessionConfig(BaseModel):
     """Empty takes the speech engine's default."""
     language: str | None = Field(default=None, max_length=16)
     """ISO 639-1 code of what people speak; None lets the engines decide."""
+    greeting: str = Field(default="", max_length=2000)
+    """Said before anything else; empty: nothing is."""
     vad: VadConfig = VadConfig()
     endpointing: EndpointingConfig = EndpointingConfig()
+    interruption: InterruptionConfig = InterruptionConfig()
+    tools: ToolsConfig = ToolsConfig()
+
+    speculate: bool = True
+    """Begin the reply in the pause before the user's turn is certain to be over, and use it if nothing more is said."""
 
     lead_ms: float = Field(default=240, ge=40, le=2000)
     """How far ahead of real time sound is sent: the client's cushion against a jittery network."""
     block_ms: float = Field(default=80, ge=20, le=250)
     """Length of one piece of sound on the wire."""
 
+    max_reply_s: float = Field(default=300, gt=0, le=3600)
+    """A spoken reply ends with the clause in which it gets longer, as `incomplete`."""
     max_unanswered_s: float = Field(default=60, gt=0, le=100)
     """Sound that may wait for an answer. A longer utterance is cut there and answered."""
     max_items: int = Field(default=1000, ge=10, le=100_000)

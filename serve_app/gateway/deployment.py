@@ -36,6 +36,7 @@ from serve_app.gateway.routes import build_asgi_app
 from serve_app.gateway.sessions import Sessions
 from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.session.ids import new_id
+from serve_app.session.interruption import policy
 from serve_app.session.session import Session
 from serve_app.session.settings import SessionSettings, initial_settings
 from serve_app.session.surroundings import Surroundings
@@ -108,7 +109,15 @@ class Gateway:
 
     def _make_session(self, settings: SessionSettings) -> Session:
         conversation_id = new_id("conv")
-        surroundings = Surroundings(self._asr, self._llm, self._tts, self._speech_model, self._live, self._metrics)
+        surroundings = Surroundings(
+            self._asr,
+            self._llm,
+            self._tts,
+            self._speech_model,
+            self._live,
+            self._metrics,
+            policy(self._live.interruption),
+        )
         return Session(surroundings, settings, self._store.recorder(conversation_id), conversation_id)
 
     def _limits(self) -> Limits:

@@ -67,9 +67,22 @@ class Ear:
         return self._detector is not None
 
     @property
-    def utterance_ms(self) -> float:
-        """How long the utterance in progress is, padding excluded; 0 when there is none."""
-        return samples_to_ms(self.heard_samples - self._onset_sample, SPEECH_RATE_HZ) if self.hearing else 0.0
+    def suspects(self) -> bool:
+        """There may be speech, which is not certain yet."""
+        return self._detector is not None and self._detector.suspects
+
+    @property
+    def speech_ms(self) -> float:
+        """From the onset of the utterance in progress to its last speech sample so far; 0 when there is none."""
+        if self.hearing is None or self._detector is None:
+            return 0.0
+        last = self._detector.last_speech_sample + self._offset
+        return max(0.0, samples_to_ms(last - self._onset_sample, SPEECH_RATE_HZ))
+
+    @property
+    def silence_ms(self) -> float:
+        """Since the last speech sample; 0 while the user goes on."""
+        return 0.0 if self._detector is None else self._detector.silence_ms
 
     @property
     def heard_ms(self) -> int:
@@ -128,6 +141,15 @@ class Ear:
         self._onset_sample = onset.at_sample + self._offset
         self._fed_sample = onset.padded_sample + self._offset
         return Onset(round(samples_to_ms(self._fed_sample, SPEECH_RATE_HZ)))
+
+    def recent(self, duration_ms: float) -> bytes:
+        """The newest sound, at most a second of it."""
+        return bytes(self._recent[-BYTES_PER_SAMPLE * ms_to_samples(duration_ms, SPEECH_RATE_HZ) :])
+
+    def dismiss(self) -> None:
+        """The sound that was taken for speech, or may yet be, is none."""
+        if self._detector is not None:
+            self._detector.forget()
 
     def begin(self) -> None:
         """Recognise the utterance whose onset was just reported."""

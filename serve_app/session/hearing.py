@@ -46,6 +46,11 @@ class Hearing:
         """Whether it is as long as an utterance may be."""
         return self.fed_samples >= self._max_samples
 
+    @property
+    def is_final(self) -> bool:
+        """The words are those of all that was fed."""
+        return self._final_of_samples == self.fed_samples
+
     def feed(self, pcm: bytes) -> None:
         """Hear more. Raises TooLarge over the bound, keeping what was heard before."""
         if self.fed_samples + samples_of(pcm) > self._max_samples:
@@ -72,7 +77,7 @@ class Hearing:
     async def final(self) -> Transcript:
         """The final words of all that was fed. Raises what recognition raised."""
         self.settle()
-        while self._final_of_samples != self.fed_samples:
+        while not self.is_final:
             if self._failure is not None:
                 raise self._failure
             self._settled.clear()
@@ -92,7 +97,7 @@ class Hearing:
             while not self._dropped:
                 if self._ready():
                     await self._push(utterance)
-                elif self._wants_final and self._final_of_samples != self.fed_samples:
+                elif self._wants_final and not self.is_final:
                     await self._finalize(utterance)
                 else:
                     self._moved.clear()

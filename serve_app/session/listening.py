@@ -4,16 +4,24 @@ import asyncio
 from typing import Protocol
 
 from deployments.asr.contract import Transcript
+from deployments.runtime import clock
 from serve_app.session import events as ev
 from serve_app.session.ear import Ear, Endpoint
+from serve_app.session.echo import EchoGuard
 from serve_app.session.hearing import Hearing
 from serve_app.session.ids import new_id
 from serve_app.session.interruption import Decision, Overlap
+from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.machine import Event, State
 from serve_app.session.replies import Plan
 from serve_app.session.settings import ServerVad, SessionSettings, language_of
 from serve_app.session.surroundings import Surroundings
 from serve_app.session.utterances import Utterances
+
+_COMPARED_MS = 320
+"""Of the microphone's sound, with what was played. With 160 ms rooms blur the difference between echoes and people."""
+_MOST_DELAY_MS = 600
+"""From sending sound that is due at once to its echo: the network twice, the client's buffers, the room."""
 
 
 class Floor(Protocol):
@@ -22,12 +30,21 @@ class Floor(Protocol):
     state: State
     settings: SessionSettings
 
+    @property
+    def loudspeaker(self) -> Loudspeaker:
+        """What the client plays."""
+        ...
+
     def happen(self, event: Event, plan: Plan | None = None) -> None:
         """Let the state machine take a step."""
         ...
 
     def emit(self, event: ev.ServerEvent) -> None:
         """Tell the client."""
+        ...
+
+    def guess(self, transcript: Transcript | None) -> None:
+        """The user may have finished with this; None: goes on."""
         ...
 
 
@@ -45,6 +62,15 @@ class Listening:
         self._endpoint: Endpoint | None = None
         self._words: asyncio.Task[bool] | None = None
         self._reply_ended_ms: int | None = None
+        self._suspected = False
+        self._guessed: Transcript | None = None
+        """What is being answered on a guess."""
+        self._echo = EchoGuard(self._config.interruption.echo_likeness)
+
+    @property
+    def _may_interrupt(self) -> bool:
+        detection = self._floor.settings.audio.input.turn_detection
+        return detection is None or detection.interrupt_response
 
     @property
     def speech_goes_on(self) -> bool:
@@ -78,6 +104,7 @@ class Listening:
 
     def begin(self) -> None:
         """Recognise the utterance whose onset was just heard."""
+        self._guessed = None
         self._ear.begin()
 
     def announce(self) -> None:
@@ -112,14 +139,22 @@ class Listening:
         """From now on the user's silence counts."""
         self._reply_ended_ms = self._ear.heard_ms
 
+    def _is_echo(self) -> bool:
+        """Whether what was heard just now is the assistant's own voice."""
+        heard = self._ear.recent(_COMPARED_MS)
+        played = self._floor.loudspeaker.played(clock.now_s(), (_COMPARED_MS + _MOST_DELAY_MS) / 1000)
+        return self._echo.is_echo(heard, played)
+
     def _on_onset(self, start_ms: int) -> None:
+        if self._is_echo():
+            self._ear.dismiss()
+            return
         self._item_id = new_id("item")
         self._start_ms = start_ms
         self._reply_ended_ms = None
-        detection = self._floor.settings.audio.input.turn_detection
+        self._suspected = False
         replying = self._floor.state in (State.THINKING, State.SPEAKING)
-        interrupts = detection is None or detection.interrupt_response
-        self._floor.happen(Event.OVERLAP if replying and not interrupts else Event.ONSET)
+        self._floor.happen(Event.OVERLAP if replying and not self._may_interrupt else Event.ONSET)
 
     def _on_endpoint(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -129,22 +164,53 @@ class Listening:
         self._floor.happen(event, Plan(silence_ms=endpoint.silence_ms))
 
     def _after_frame(self) -> None:
-        if self._floor.state is State.HELD:
+        if self._floor.state is State.SPEAKING:
+            self._watch_for_speech()
+        elif self._floor.state is State.HELD:
             self._decide()
+        elif self._floor.state is State.USER_SPEAKING:
+            self._guess()
         elif self._floor.state is State.LISTENING and self._reply_ended_ms is not None:
             detection = self._floor.settings.audio.input.turn_detection
             timeout_ms = detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
             if timeout_ms is not None and self._ear.heard_ms - self._reply_ended_ms >= timeout_ms:
                 self._prompt_again(self._reply_ended_ms)
 
+    def _guess(self) -> None:
+        """In a pause, with the words final as they stand, the reply may be begun: most pauses end the turn."""
+        hearing = self._ear.hearing
+        detection = self._floor.settings.audio.input.turn_detection
+        if hearing is None or detection is None or not detection.create_response or not self._config.speculate:
+            return
+        settled = hearing.is_final and self._ear.silence_ms > 0 and hearing.transcript.text != ""
+        transcript = hearing.transcript if settled else None
+        if transcript != self._guessed:
+            self._guessed = transcript
+            self._floor.guess(transcript)
+
+    def _watch_for_speech(self) -> None:
+        """The least sign of speech pauses the reply: the client has sound for longer than it takes to be certain."""
+        suspected = self._ear.suspects and self._may_interrupt and not self._is_echo()
+        if suspected != self._suspected:
+            self._suspected = suspected
+            self._floor.happen(Event.SUSPECTED if suspected else Event.CLEARED)
+
     def _decide(self) -> None:
-        words = self._ear.hearing.transcript.text if self._ear.hearing else ""
-        overlap = Overlap(self._ear.utterance_ms, words, language_of(self._floor.settings, self._config))
+        hearing = self._ear.hearing
+        assert hearing is not None
+        overlap = Overlap(
+            speech_ms=self._ear.speech_ms,
+            silence_ms=self._ear.silence_ms,
+            words=hearing.transcript.text,
+            final=hearing.is_final,
+            language=language_of(self._floor.settings, self._config) or hearing.transcript.language,
+        )
         decision = self._around.interruption.decide(overlap)
         if decision is Decision.INTERRUPT:
             self._around.metrics.interrupted()
             self._floor.happen(Event.INTERRUPT)
         elif decision is Decision.RESUME:
+            self._echo.forget()
             self._floor.happen(Event.RESUME)
 
     def _prompt_again(self, silent_since_ms: int) -> None:

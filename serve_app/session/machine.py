@@ -34,6 +34,10 @@ class Event(StrEnum):
 
     HEARD = auto()
     """The first sound from the microphone."""
+    SUSPECTED = auto()
+    """There may be speech while the reply goes out."""
+    CLEARED = auto()
+    """There is none."""
     ONSET = auto()
     """The user began to speak and may interrupt."""
     OVERLAP = auto()
@@ -78,8 +82,12 @@ class Effect(StrEnum):
     """Answer when the present reply has ended."""
     CANCEL_TURN = auto()
     """Stop the reply in all stages; the history keeps what was heard."""
+    PAUSE = auto()
+    """Send no more sound for the moment; nobody is told."""
+    GO_ON = auto()
+    """Send on after a pause."""
     HOLD = auto()
-    """Send no more sound."""
+    """Send no more sound until it is decided who has the turn."""
     RELEASE = auto()
     """Send on from the very sample where it stopped."""
     NEXT = auto()
@@ -126,6 +134,8 @@ TABLE: dict[tuple[State, Event], Row] = {
     (S.THINKING, E.DONE): (S.LISTENING, (F.NEXT,)),
     (S.THINKING, E.CANCEL): (S.LISTENING, (F.CANCEL_TURN, F.NEXT)),
     (S.THINKING, E.CLOSE): (S.CLOSED, (F.SHUT,)),
+    (S.SPEAKING, E.SUSPECTED): (S.SPEAKING, (F.PAUSE,)),
+    (S.SPEAKING, E.CLEARED): (S.SPEAKING, (F.GO_ON,)),
     (S.SPEAKING, E.ONSET): (S.HELD, (F.HOLD, F.BEGIN_UTTERANCE)),
     (S.SPEAKING, E.OVERLAP): (S.SPEAKING, (F.BEGIN_UTTERANCE, F.ANNOUNCE_SPEECH)),
     (S.SPEAKING, E.ENDPOINT): (S.SPEAKING, (F.END_UTTERANCE, F.QUEUE_TURN)),
@@ -172,6 +182,11 @@ REFUSED: dict[tuple[State, Event], str] = {
             E.INTERRUPT: _NOT_HELD,
             E.RESUME: _NOT_HELD,
         }.items()
+    },
+    **{
+        (state, event): "only a reply that goes out is paused"
+        for state in (S.IDLE, S.LISTENING, S.USER_SPEAKING, S.THINKING, S.HELD)
+        for event in (E.SUSPECTED, E.CLEARED)
     },
     (S.USER_SPEAKING, E.ONSET): _SPEAKS_ALREADY,
     (S.USER_SPEAKING, E.OVERLAP): _SPEAKS_ALREADY,

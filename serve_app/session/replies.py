@@ -1,22 +1,27 @@
 """The replies of a session: at most one in the conversation, one that waits for it, a few outside of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from configs.session import SessionConfig
+from deployments.asr.contract import Transcript
 from deployments.llm.client import LlmClient
-from deployments.llm.contract import LlmRequest, Tool
+from deployments.llm.contract import Finished, LlmItem, LlmRequest, TextPiece, Tool
+from deployments.media.clauses import ClauseCutter
+from deployments.runtime import clock
 from deployments.runtime.errors import TooLarge
 from deployments.tts.client import TtsClient
 from serve_app.session import events as ev
 from serve_app.session.commands import ResponseOptions
 from serve_app.session.history import messages
 from serve_app.session.item_desk import ItemDesk
-from serve_app.session.items import Item
+from serve_app.session.items import Item, Part
+from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.metrics import SessionMetrics
 from serve_app.session.response import Conversation, ResponseWriter
 from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings, language_of
+from serve_app.session.speculation import Speculation
 from serve_app.session.turn import Turn, TurnHooks
 
 
@@ -29,6 +34,8 @@ class Plan:
     """The user's final words, where they are what is answered."""
     silence_ms: float | None = None
     """From the last speech sample to the endpoint decision."""
+    said: str | None = None
+    """The reply's own words, where no model is asked for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Replies:
         *,
         on_output: Callable[[], None],
         on_done: Callable[[], None],
+        loudspeaker: Loudspeaker,
     ) -> None:
         self.active: Turn | None = None
         self.queued: Plan | None = None
@@ -66,7 +74,9 @@ class Replies:
         self._tasks = tasks
         self._on_output = on_output
         self._on_done = on_done
+        self._loudspeaker = loudspeaker
         self._aside: dict[str, Turn] = {}
+        self._guess: Speculation | None = None
 
     @property
     def being_played(self) -> bool:
@@ -78,6 +88,21 @@ class Replies:
         self.queued = None
         self.active = self._turn(plan, settings, self._ended)
         self.active.start(self._tasks)
+
+    def guess(self, transcript: Transcript, settings: SessionSettings) -> None:
+        """Begin the reply to what the user seems to have said, silently."""
+        self.drop_guess()
+        self._conversation.language = transcript.language or self._conversation.language
+        said = Item("", "message", "completed", "user", (Part("input_audio", transcript.text),))
+        items = [*self._conversation.history.items, said]
+        request = self._request(ResponseOptions(), settings, settings.speaks, items)
+        self._guess = Speculation(self._stages.llm, request, self._tasks)
+
+    def drop_guess(self) -> None:
+        """The user goes on."""
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            guess.drop()
 
     def start_aside(self, plan: Plan, settings: SessionSettings) -> None:
         """Make a reply outside the conversation, beside whatever goes on. Raises TooLarge over the bound."""
@@ -95,7 +120,18 @@ class Replies:
         turn, self.active = self.active, None
         if turn is not None:
             turn.stop(reason)
+            self._loudspeaker.clear(clock.now_s())
             self._count(turn)
+
+    def hold(self) -> None:
+        """Send no more of the conversation's reply for now."""
+        if self.active is not None:
+            self.active.hold()
+
+    def release(self) -> None:
+        """Send on from the very sample."""
+        if self.active is not None:
+            self.active.release()
 
     def stop_aside(self, response_id: str) -> bool:
         """Cut off a reply outside the conversation; False if there is none of that id."""
@@ -109,6 +145,7 @@ class Replies:
     def stop_all(self, reason: str) -> None:
         """The session ends."""
         self.queued = None
+        self.drop_guess()
         self.stop(reason)
         for response_id in list(self._aside):
             self.stop_aside(response_id)
@@ -117,32 +154,54 @@ class Replies:
         writer = ResponseWriter(self._conversation, settings, plan.options)
         hooks = TurnHooks(
             words=plan.words,
-            request=lambda: self._request(plan.options, settings, writer.speaks),
+            reply=lambda: self._reply(plan, settings, writer.speaks),
             on_output=lambda turn: self._started(turn, plan),
             on_done=on_done,
             on_heard=self._conversation.recorder.heard,
+            on_sound=lambda pcm: self._loudspeaker.send(pcm, clock.now_s()),
         )
         return Turn(
             writer,
-            self._stages.llm,
             self._stages.tts,
             hooks,
             self._config,
-            language=language_of(settings, self._config),
+            language=self._language(settings),
             speed=settings.audio.output.speed,
         )
 
-    def _request(self, options: ResponseOptions, settings: SessionSettings, speaks: bool) -> LlmRequest:
+    def _reply(self, plan: Plan, settings: SessionSettings, speaks: bool) -> AsyncGenerator[LlmItem, None]:
+        if plan.said is not None:
+            return _verbatim(plan.said)
+        request = self._request(plan.options, settings, speaks)
+        guess, self._guess = self._guess, None
+        if guess is not None and guess.request == request:
+            return guess.items()
+        if guess is not None:
+            guess.drop()
+        return self._stages.llm.reply(request)
+
+    def _language(self, settings: SessionSettings) -> str | None:
+        """The configured one; else, where no voice is chosen, the one that the user spoke last."""
+        heard = None if settings.audio.output.voice else self._conversation.language
+        return language_of(settings, self._config) or heard
+
+    def _request(
+        self,
+        options: ResponseOptions,
+        settings: SessionSettings,
+        speaks: bool,
+        items: Sequence[Item] | None = None,
+    ) -> LlmRequest:
         tools = settings.tools if options.tools is None else options.tools
         choice = options.tool_choice or settings.tool_choice
         limit = options.max_output_tokens or settings.max_output_tokens
         instructions = settings.instructions if options.instructions is None else options.instructions
         return LlmRequest(
-            messages=messages(self._input(options), instructions),
+            messages=messages(self._input(options) if items is None else items, instructions),
             tools=tuple(_tool(tool) for tool in tools),
             tool_choice=choice.name if isinstance(choice, NamedTool) else choice,
             max_output_tokens=None if limit == "inf" else limit,
-            language=language_of(settings, self._config),
+            language=language_of(settings, self._config) or self._conversation.language,
             cut="clause" if speaks else "word",
             session_id=self._session_id,
         )
@@ -198,3 +257,10 @@ class Replies:
 
 def _tool(tool: FunctionTool) -> Tool:
     return Tool(tool.name, tool.description, tool.parameters)
+
+
+async def _verbatim(text: str) -> AsyncGenerator[LlmItem, None]:
+    cutter = ClauseCutter()
+    for clause in [*cutter.feed(text), *cutter.flush()]:
+        yield TextPiece(clause)
+    yield Finished("stop")

@@ -14,7 +14,7 @@ from serve_app.session.recording import Recorder
 from serve_app.session.settings import SessionSettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Conversation:
     """What every response of a session writes to."""
 
@@ -22,6 +22,10 @@ class Conversation:
     history: History
     recorder: Recorder
     emit: Callable[[ev.ServerEvent], None]
+    on_item: Callable[[Item], None]
+    """An item has entered or has its final form."""
+    language: str | None = None
+    """ISO 639-1 code of what the user spoke last, where recognition tells."""
 
     def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
         """Put an item in, letting the oldest go when the history is full; the id of the one before it."""
@@ -31,6 +35,7 @@ class Conversation:
         before = self.history.insert(item, previous_item_id)
         self.recorder.item_put(item.wire(), before)
         self.emit(ev.ItemAdded(item, before))
+        self.on_item(item)
         return before
 
     def settle(self, item: Item) -> None:
@@ -40,6 +45,7 @@ class Conversation:
             before = self.history.before(item.id)
             self.recorder.item_put(item.wire(), before)
             self.emit(ev.ItemDone(item, before))
+            self.on_item(item)
 
 
 class ResponseWriter:

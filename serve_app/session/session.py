@@ -9,22 +9,27 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
+from deployments.asr.contract import Transcript
 from deployments.runtime import clock
 from deployments.runtime.errors import ParleyError
 from serve_app.session import events as ev
 from serve_app.session.closing import FAILED, IDLE, SLOW_CLIENT, Closing
-from serve_app.session.commands import Append, Command
+from serve_app.session.commands import Append, Command, ResponseOptions
 from serve_app.session.control import Control
 from serve_app.session.history import History
 from serve_app.session.ids import new_id
 from serve_app.session.item_desk import ItemDesk
+from serve_app.session.items import Item
+from serve_app.session.lexicon import lexicon
 from serve_app.session.listening import Listening
+from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.machine import Effect, Event, State, step
+from serve_app.session.open_calls import OpenCalls
 from serve_app.session.outbox import Outbox
 from serve_app.session.recording import NullRecorder, Recorder
 from serve_app.session.replies import Plan, Replies, Stages
 from serve_app.session.response import Conversation
-from serve_app.session.settings import SessionSettings
+from serve_app.session.settings import SessionSettings, language_of
 from serve_app.session.surroundings import Surroundings
 from serve_app.session.utterances import Utterances
 
@@ -65,8 +70,13 @@ class Session:
         self._happened: deque[tuple[Event, Plan]] = deque()
         self._running_effects = False
         self._active_s = 0.0
+        self.loudspeaker = Loudspeaker()
         self.conversation = Conversation(
-            self.conversation_id, History(self._config.max_items), self._recorder, self.emit
+            self.conversation_id,
+            History(self._config.max_items),
+            self._recorder,
+            self.emit,
+            lambda item: self._calls.see(item),
         )
         self._effects: dict[Effect, Callable[[Plan], None]] = {
             Effect.BEGIN_UTTERANCE: lambda _: self.listening.begin(),
@@ -76,6 +86,8 @@ class Session:
             Effect.START_TURN: self._start_turn,
             Effect.QUEUE_TURN: self._queue_turn,
             Effect.CANCEL_TURN: self._cancel_turn,
+            Effect.PAUSE: lambda _: self.replies.hold(),
+            Effect.GO_ON: lambda _: self.replies.release(),
             Effect.HOLD: self._hold,
             Effect.RELEASE: self._release,
             Effect.NEXT: self._next,
@@ -127,6 +139,13 @@ class Session:
         if not self._outbox.put(event):
             self.close(SLOW_CLIENT)
 
+    def guess(self, transcript: Transcript | None) -> None:
+        """Begin the reply to this silently; with None, drop what was begun."""
+        if transcript is not None:
+            self.replies.guess(transcript, self.settings)
+        else:
+            self.replies.drop_guess()
+
     def happen(self, event: Event, plan: Plan | None = None) -> None:
         """Let the state machine take a step. Effects may make more happen; that waits until they are done."""
         self._happened.append((event, plan or Plan()))
@@ -153,6 +172,7 @@ class Session:
     def _open(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
         self._active_s = clock.now_s()
+        self._calls = OpenCalls(self._config.tools, tasks, on_slow=self._cover, on_expired=self._expire)
         self.desk = ItemDesk(self.conversation, self._config.max_text_chars)
         self.utterances = Utterances(self.conversation, self._around.asr, self.id, self._config, tasks)
         self.listening = Listening(self, self._around, self.utterances)
@@ -166,6 +186,7 @@ class Session:
             tasks,
             on_output=lambda: self.happen(Event.OUTPUT),
             on_done=self._reply_done,
+            loudspeaker=self.loudspeaker,
         )
         self._control = Control(self)
         self.listening.configure(self.settings)
@@ -175,6 +196,8 @@ class Session:
         self.emit(ev.SessionCreated(self.settings))
         self.emit(ev.ConversationCreated({"id": self.conversation_id, "object": "realtime.conversation"}))
         self._opened.set()
+        if self._config.greeting:
+            self.happen(Event.RESPOND, Plan(said=self._config.greeting))
 
     async def _take(self, command: Command) -> None:
         if not isinstance(command, Append):
@@ -206,6 +229,19 @@ class Session:
                 return
             await asyncio.sleep(rest_s)
 
+    def _cover(self) -> None:
+        """A function takes long: say so, unless somebody speaks. It is no part of the conversation."""
+        words = lexicon(language_of(self.settings, self._config) or self.conversation.language)
+        if self.state is State.LISTENING and self.settings.speaks and words is not None:
+            options = ResponseOptions(in_conversation=False)
+            self.happen(Event.RESPOND, Plan(options, said=words.one_moment))
+
+    def _expire(self, call_id: str, output: str) -> None:
+        """A function gave no result: the model is told, and answers."""
+        self.conversation.add(Item(new_id("item"), "function_call_output", call_id=call_id, output=output))
+        if self.state is State.LISTENING:
+            self.happen(Event.RESPOND)
+
     def _reply_done(self) -> None:
         self.listening.reply_ended()
         self.happen(Event.DONE)
@@ -225,13 +261,13 @@ class Session:
         self.replies.stop("turn_detected" if self.listening.speech_goes_on else "client_cancelled")
 
     def _hold(self, _: Plan) -> None:
+        self.replies.hold()
         if self.replies.active is not None:
-            self.replies.active.hold()
             self.emit(ev.PlaybackHeld(self.replies.active.writer.id))
 
     def _release(self, _: Plan) -> None:
+        self.replies.release()
         if self.replies.active is not None:
-            self.replies.active.release()
             self.emit(ev.PlaybackResumed(self.replies.active.writer.id))
 
     def _next(self, _: Plan) -> None:

@@ -7,15 +7,14 @@ played     all is sent; the client plays the rest
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from configs.session import SessionConfig
-from deployments.llm.client import LlmClient
-from deployments.llm.contract import Finished, LlmRequest, TextPiece, ToolCall, Usage
-from deployments.media.audio import VOICE_RATE_HZ, samples_of, samples_to_ms
+from deployments.llm.contract import Finished, LlmItem, TextPiece, ToolCall, Usage
+from deployments.media.audio import VOICE_RATE_HZ, ms_to_samples, samples_of, samples_to_ms
 from deployments.runtime import clock
 from deployments.runtime.errors import ParleyError, StageError
 from deployments.runtime.logs import log_context
@@ -40,14 +39,16 @@ class TurnHooks:
 
     words: "asyncio.Task[bool] | None"
     """The user's final words; False: nothing was said. None: the reply answers what is there already."""
-    request: Callable[[], LlmRequest]
-    """The model's request, made when the words are final."""
+    reply: Callable[[], AsyncGenerator[LlmItem, None]]
+    """What is to be said, asked for when the words are final."""
     on_output: Callable[["Turn"], None]
     """The first output goes out."""
     on_done: Callable[["Turn"], None]
     """It is over by itself: played, failed, or nothing to say. Not called after `stop`."""
     on_heard: Callable[[str, int, str], None]
     """Item, milliseconds and text heard so far, for the record."""
+    on_sound: Callable[[bytes], None]
+    """The next sound goes out."""
 
 
 @dataclass(slots=True)
@@ -66,7 +67,6 @@ class Turn:
     def __init__(
         self,
         writer: ResponseWriter,
-        llm: LlmClient,
         tts: TtsClient,
         hooks: TurnHooks,
         config: SessionConfig,
@@ -80,13 +80,13 @@ class Turn:
         """The model has said everything; what remains is speaking and playing it."""
         self.stopped = False
         self.usage = Usage()
-        self._llm = llm
         self._tts = tts
         self._hooks = hooks
         self._language = language
         self._speed = speed
         self._ledger = Ledger()
         self._playout = Playout(self._send_sound, lead_ms=config.lead_ms, block_ms=config.block_ms)
+        self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._has_text = False
         self._output_begun = False
@@ -162,9 +162,9 @@ class Turn:
     async def _reply(self) -> None:
         self.writer.begin()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._generate())
+            generating = tasks.create_task(self._generate())
             if self.writer.speaks:
-                tasks.create_task(self._speak())
+                tasks.create_task(self._speak(generating))
                 tasks.create_task(self._playout.run())
         self.writer.close_message()
         if self._finish_reason == "length":
@@ -175,7 +175,7 @@ class Turn:
         self._record_heard(self._playout.sent_samples)
 
     async def _generate(self) -> None:
-        async with aclosing(self._llm.reply(self._hooks.request())) as items:
+        async with aclosing(self._hooks.reply()) as items:
             async for item in items:
                 if self.times.first_token_s is None and not isinstance(item, Finished):
                     self.times.first_token_s = clock.now_s()
@@ -198,8 +198,12 @@ class Turn:
             self._first_output()
             self.writer.text(text)
 
-    async def _speak(self) -> None:
+    async def _speak(self, generating: "asyncio.Task[None]") -> None:
         while (clause := await self._clauses.get()) is not None:
+            if self._playout.put_samples >= self._most_samples:
+                generating.cancel()
+                self._finish_reason = "length"
+                break
             self._ledger.begin_clause(clause, self._playout.put_samples)
             await self._speak_clause(clause)
             self._ledger.end_clause(self._playout.put_samples)
@@ -230,6 +234,7 @@ class Turn:
         if self.times.first_audio_s is None:
             self.times.first_audio_s = clock.now_s()
         self._first_output()
+        self._hooks.on_sound(pcm)
         self.writer.audio(pcm, self._ledger.due(end_sample))
         heard = self._playout.heard_samples(clock.now_s())
         if heard - self._heard_recorded >= _HEARD_EVERY_SAMPLES:

@@ -79,6 +79,7 @@ class Utterances:
         except ParleyError as error:
             self._fail(item, error, transcribed)
             return False
+        self._conversation.language = transcript.language or self._conversation.language
         item = replace(item, content=(Part("input_audio", transcript.text),))
         self._conversation.history.replace(item)
         self._conversation.recorder.item_put(item.wire())

@@ -166,6 +166,11 @@ class SpeechDetector:
         return self._activity in (_Activity.SPEAKING, _Activity.FALLING)
 
     @property
+    def suspects(self) -> bool:
+        """The newest chunk speaks for speech, which is not certain yet."""
+        return self._activity is _Activity.RISING
+
+    @property
     def undecided(self) -> bool:
         """Speech may be beginning, which is known within 200 ms: no moment to end a turn."""
         return self._activity is _Activity.RISING and self._heard - self._rising_from <= _UNDECIDED_REACH

@@ -21,6 +21,7 @@ from deployments.llm.contract import LlmItem, LlmRequest
 from deployments.llm.engines import fake as fake_llm
 from deployments.llm.server import LlmServer
 from deployments.media.audio import SPEECH_RATE_HZ, VOICE_RATE_HZ, level_db, silence
+from deployments.media.resample import Resampler
 from deployments.runtime import clock
 from deployments.runtime.local import LocalPush, LocalStream
 from deployments.tts.client import TtsClient
@@ -115,6 +116,46 @@ class Log:
         return [(item.role or item.type, item.text or item.output or item.arguments) for item in items]
 
 
+@dataclass(frozen=True)
+class Echo:
+    """How the loudspeaker is heard by the microphone."""
+
+    gain_db: float
+    delay_s: float
+    """From the moment the server sends sound that is played at once."""
+
+
+class Room:
+    """A client that plays what it gets, as the microphone hears it."""
+
+    def __init__(self, echo: Echo, lasts_s: float) -> None:
+        self._echo = echo
+        self._heard = np.zeros(round((lasts_s + 10) * SPEECH_RATE_HZ), dtype=np.float32)
+        self._played_until_s = 0.0
+
+    def play(self, pcm: bytes, at_s: float) -> None:
+        """Sound arrives at the client."""
+        start_s = max(at_s, self._played_until_s)
+        self._played_until_s = start_s + len(pcm) / 2 / VOICE_RATE_HZ
+        sound = np.frombuffer(Resampler(VOICE_RATE_HZ, SPEECH_RATE_HZ).push(pcm, last=True), "<i2")
+        at = round((start_s + self._echo.delay_s) * SPEECH_RATE_HZ)
+        room = self._heard[at : at + sound.size]
+        room += sound[: room.size] * np.float32(10 ** (self._echo.gain_db / 20))
+
+    def clear(self, at_s: float) -> None:
+        """It drops what it has not played."""
+        if self._played_until_s > at_s:
+            self._played_until_s = at_s
+            self._heard[round((at_s + self._echo.delay_s) * SPEECH_RATE_HZ) :] = 0
+
+    def add_to(self, frame: bytes, ends_s: float) -> bytes:
+        """What the microphone hears beside the user."""
+        own = np.frombuffer(frame, "<i2")
+        end = round(ends_s * SPEECH_RATE_HZ)
+        mixed: bytes = np.clip(own + self._heard[end - own.size : end], -32768, 32767).astype("<i2").tobytes()
+        return mixed
+
+
 @dataclass
 class Scene:
     """Who says what when. Times are seconds since the session began."""
@@ -137,6 +178,8 @@ class Scene:
     stage_deadline_s: float = 3.0
     reads: bool = True
     """Whether the client reads what it is told."""
+    echo: Echo | None = None
+    """Whether the client's loudspeaker feeds its microphone."""
 
     def play(self) -> Log:
         """Play it to its end."""
@@ -167,6 +210,7 @@ class Scene:
         )
         session = Session(around, initial_settings(self.config).updated(self.settings), self.recorder)
         entries: list[tuple[float, ev.ServerEvent]] = []
+        self._room = Room(self.echo, self.lasts_s) if self.echo else None
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(session.run())
@@ -188,13 +232,18 @@ class Scene:
             return
         async with aclosing(session.events()) as events:
             async for event in events:
-                entries.append((clock.now_s(), event))  # noqa: PERF401 - the time is that of this very moment
+                entries.append((clock.now_s(), event))
+                if self._room is not None and isinstance(event, ev.OutputAudioDelta):
+                    self._room.play(event.pcm, clock.now_s())
+                elif self._room is not None and isinstance(event, ev.SpeechStarted):
+                    self._room.clear(clock.now_s())
 
     async def _speak(self, session: Session) -> None:
         started_s = clock.now_s()
         for n, frame in enumerate(self._frames(), 1):
             await asyncio.sleep(started_s + n * FRAME_S - clock.now_s())
-            await session.submit(Append(frame))
+            heard = frame if self._room is None else self._room.add_to(frame, n * FRAME_S)
+            await session.submit(Append(heard))
 
     def _frames(self) -> Iterator[bytes]:
         sound = bytearray(silence(self.lasts_s * 1000, SPEECH_RATE_HZ))
