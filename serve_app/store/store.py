@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import weakref
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Self
 
 from sqlalchemy import delete, update
@@ -39,6 +39,7 @@ class Store:
         self._engine = engine
         self._writer = Writer(config, self._write)
         self._recorders: weakref.WeakValueDictionary[str, ConversationRecorder] = weakref.WeakValueDictionary()
+        self._reads: set[asyncio.Task[Json]] = set()
 
     @classmethod
     async def open(cls, config: StoreConfig) -> Self:
@@ -53,6 +54,8 @@ class Store:
         """
         try:
             await self._writer.close()
+            if self._reads:
+                await asyncio.wait(self._reads)
         finally:
             await self._engine.dispose()
 
@@ -88,22 +91,21 @@ class Store:
 
     async def list_conversations(self, limit: int = 20, after: str | None = None, order: Order = "desc") -> Json:
         """A page of conversations, newest first, without their items. Raises InvalidRequest for an unknown `after`."""
-        async with self._reading() as connection:
-            return await reading.conversations_page(connection, limit, after, order)
+        return await self._read(lambda connection: reading.conversations_page(connection, limit, after, order))
 
     async def conversation(self, conversation_id: str) -> Json:
         """One conversation, its usage and the first page of its items. Raises NotFound."""
         _check(conversation_id)
-        async with self._reading() as connection:
-            return await reading.conversation_with_items(connection, conversation_id, MAX_PAGE)
+        return await self._read(
+            lambda connection: reading.conversation_with_items(connection, conversation_id, MAX_PAGE)
+        )
 
     async def items(
         self, conversation_id: str, limit: int = 20, after: str | None = None, order: Order = "asc"
     ) -> Json:
         """A page of a conversation's items, in its order. Raises NotFound, InvalidRequest for an unknown `after`."""
         _check(conversation_id)
-        async with self._reading() as connection:
-            return await reading.items_page(connection, conversation_id, limit, after, order)
+        return await self._read(lambda connection: reading.items_page(connection, conversation_id, limit, after, order))
 
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation and all that belongs to it; one that is running goes on unrecorded. Raises NotFound."""
@@ -122,13 +124,24 @@ class Store:
         async with self._writing() as connection:
             return await write_changes(connection, batch)
 
-    @contextlib.asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def _read(self, query: Callable[[AsyncConnection], Awaitable[Json]]) -> Json:
+        """Run it to its end, also when the caller gives up: SQLite's handle stays open if connecting is broken off."""
+        task = asyncio.create_task(self._read_whole(query))
+        self._reads.add(task)
+        task.add_done_callback(self._read_done)
+        return await asyncio.shield(task)
+
+    def _read_done(self, task: "asyncio.Task[Json]") -> None:
+        self._reads.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller, if still there, has it
+
+    async def _read_whole(self, query: Callable[[AsyncConnection], Awaitable[Json]]) -> Json:
         if self._writer.pending and not self._writer.failing:
             await self._writer.flush()
         with translated():
             async with self._engine.connect() as connection:
-                yield connection
+                return await query(connection)
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -209,9 +210,19 @@ def test_an_error_about_what_came_too_late_is_not_shown(page: Page, stand_in: St
     _types_and_is_answered(page)
     page.keyboard.press("Escape")
     expect(page.locator(".mark")).to_be_visible()
-    (cancel,) = stand_in.session.of_type("response.cancel")
+    cancel = _told(page, stand_in, "response.cancel")
     error = {"code": "response_cancel_not_active", "message": "no response", "event_id": cancel["event_id"]}
     stand_in.send("error", error=error)
     stand_in.send("error", error={"code": "engine_failed", "message": "The voice failed.", "event_id": None})
     expect(page.get_by_role("alert")).to_contain_text("The voice failed.")
     assert page.evaluate("window.tap.notices") == ["The voice failed."]
+
+
+def _told(page: Page, stand_in: StandIn, kind: str) -> dict[str, Any]:
+    """The one event of a kind that the page sends, which may be on its way."""
+    for _ in range(250):
+        if told := stand_in.session.of_type(kind):
+            break
+        page.wait_for_timeout(20)
+    (event,) = told
+    return event
