@@ -20,19 +20,19 @@ def _no_browser() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs a browser if there is none; what waits longest comes first."""
+    """Deselect what needs a browser if there is none; what takes longest comes first."""
     left_out = [item for item in items if item.get_closest_marker("browser")] if _no_browser() else []
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
-    items.sort(key=lambda item: (not _needs_ray(item.nodeid), item.get_closest_marker("browser") is None))
+    items.sort(key=lambda item: not _waits(item.nodeid))
 
 
 class _FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
-    """One worker has Ray, with all tests that need it; the others take file by file."""
+    """One worker has Ray and the browser, which take the machine by turns; the others take the rest file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "ray" if _needs_ray(nodeid) else nodeid.partition("::")[0]
+        return "waits" if _waits(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
@@ -41,8 +41,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     return _FilesTogether(config, log)
 
 
-def _needs_ray(nodeid: str) -> bool:
-    return nodeid.startswith(("tests/serve/", "tests/browser/test_page.py"))
+def _waits(nodeid: str) -> bool:
+    """Real time passes in it: side by side, such tests make each other late."""
+    return nodeid.startswith(("tests/serve/", "tests/browser/"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
