@@ -20,30 +20,36 @@ def _no_browser() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs a browser if there is none; what takes longest comes first."""
+    """Deselect what needs a browser if there is none; bring the rest into order."""
     left_out = [item for item in items if item.get_closest_marker("browser")] if _no_browser() else []
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
-    items.sort(key=lambda item: not _waits(item.nodeid))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Ray first, since it takes longest; browsers last, when the cores are free of what only computes."""
+    if _needs_ray(item.nodeid):
+        return 0
+    return 2 if item.get_closest_marker("browser") else 1
+
+
+def _needs_ray(nodeid: str) -> bool:
+    return nodeid.startswith(("tests/serve/", "tests/browser/test_page.py"))
 
 
 class _FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
-    """One worker has Ray and the browser, which take the machine by turns; the others take the rest file by file."""
+    """One worker has Ray; the rest is spread file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "waits" if _waits(nodeid) else nodeid.partition("::")[0]
+        return "ray" if _needs_ray(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Not xdist's `loadgroup`: with pytest 9.2 it finds no groups."""
     config.option.loadscopereorder = False
     return _FilesTogether(config, log)
-
-
-def _waits(nodeid: str) -> bool:
-    """Real time passes in it: side by side, such tests make each other late."""
-    return nodeid.startswith(("tests/serve/", "tests/browser/"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

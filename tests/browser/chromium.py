@@ -51,7 +51,7 @@ class Chromium:
             browser.close()
 
 
-def until(page: Page, expression: str, within_ms: float = 5000) -> None:
+def until(page: Page, expression: str, within_ms: float = 20_000) -> None:
     """Wait until a JavaScript expression is true. (Playwright's own way to wait needs eval, which the page forbids.)"""
     waited_ms = 0.0
     while not page.evaluate(expression):
@@ -83,10 +83,10 @@ def rms(page: Page) -> float:
 
 
 def shown(page: Page, who: str) -> list[tuple[float, str, bool]]:
-    """What the newest line of one side showed and when (performance.now() in ms), and whether it was marked interim."""
+    """What the newest line of one side showed, after how much sound (ms), and whether it was marked interim."""
     notes = page.evaluate("window.tap.captions")
-    lines = [(note["at_ms"], [line for line in note["lines"] if line["who"] == who]) for note in notes]
-    return [(at_ms, mine[-1]["text"], mine[-1]["interim"]) for at_ms, mine in lines if mine]
+    lines = [(note["heard_ms"], [line for line in note["lines"] if line["who"] == who]) for note in notes]
+    return [(heard_ms, mine[-1]["text"], mine[-1]["interim"]) for heard_ms, mine in lines if mine]
 
 
 def _clip(name: str) -> NDArray[np.int16]:

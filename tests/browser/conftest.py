@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.chromium import Chromium
 from tests.browser.stand_in import StandIn
 
 PageOpener = Callable[..., Page]
+
+# Longer than the microphone's whole loop: who missed a question for want of a core hears the next.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def open_page() -> Iterator[PageOpener]:
 
     def opened(browser: Browser, url: str, **context: object) -> Page:
         page = browser.new_context(**context).new_page()  # type: ignore[arg-type]  # handed on as they come
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.add_init_script(path=chromium.TAP)
         pages.append(page)
         page.goto(url)

@@ -35,6 +35,8 @@ class ScriptedSession:
         self._answer = answer.split()
         self._loud_ms = self._quiet_ms = 0
         self._user_item = ""
+        self._started_ms = 0
+        self._interim_words = 0
         self._reply: asyncio.Task[None] | None = None
         self._reply_ids = ("", "")
         self._told: dict[str, str] = {}
@@ -118,12 +120,13 @@ class ScriptedSession:
                 await self._interim(1)
         elif self._quiet_ms >= SILENCE_MS:
             await self._speech_stopped()
-        elif self._loud_ms and self._loud_ms % 200 == 0:
-            await self._interim(1 + self._loud_ms // 200)
+        elif (count := 1 + (self._stream_ms - self._started_ms) // 200) > self._interim_words:
+            await self._interim(count)
 
     async def speech_started(self) -> None:
         """The user began to speak: a reply is over."""
         self._user_item = self._new_id("item")
+        self._started_ms = self._stream_ms
         await self._stop_reply()
         await self.send(
             "input_audio_buffer.speech_started", audio_start_ms=self._stream_ms - ONSET_MS, item_id=self._user_item
@@ -131,6 +134,7 @@ class ScriptedSession:
         await self.send("parley.state", state="user_speaking")
 
     async def _interim(self, count: int) -> None:
+        self._interim_words = count
         words = " ".join(self._words[:count])
         await self.send("parley.transcript.interim", item_id=self._user_item, text=words)
 

@@ -1,7 +1,8 @@
 // Put into a page before its own scripts. It listens to what goes to the loudspeaker and writes down what the captions
-// show and when, without help from the page itself. Times are performance.now() milliseconds.
+// show and when, without help from the page itself. `heard_ms` is how much sound
+// the loudspeaker has had, by its own clock: a machine that stands still for a moment does not change it.
 
-window.tap = { analysers: [], loudest: 0, sound: [], captions: [], notices: [], errors: [] };
+window.tap = { analysers: [], loudest: 0, heard_ms: 0, captions: [], notices: [], errors: [] };
 
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (target, ...rest) {
@@ -22,19 +23,28 @@ window.tap.rms = () => {
   return Math.max(0, ...levels);
 };
 
+const loudspeaker = () => window.tap.analysers.find(({ context }) => context.sampleRate === 24000);
+
 // The frequency of the strongest part of the sound, in hertz.
 window.tap.pitch_hz = () => {
-  const analyser = window.tap.analysers.find(({ context }) => context.sampleRate === 24000);
+  const analyser = loudspeaker();
   const bins = new Float32Array(analyser.frequencyBinCount);
   analyser.getFloatFrequencyData(bins);
   return (bins.indexOf(Math.max(...bins)) * analyser.context.sampleRate) / analyser.fftSize;
 };
 
-setInterval(() => {
+let measured_s = 0;
+
+const listen = () => {
+  const now_s = loudspeaker()?.context.currentTime ?? 0;
   const rms = window.tap.rms();
-  window.tap.sound.push({ at_ms: performance.now(), rms });
   window.tap.loudest = Math.max(window.tap.loudest, rms);
-}, 20);
+  if (rms > 0.05) window.tap.heard_ms += 1000 * (now_s - measured_s);
+  measured_s = now_s;
+  return window.tap.heard_ms;
+};
+
+setInterval(listen, 20);
 
 document.addEventListener("DOMContentLoaded", () => {
   const note = () => {
@@ -43,7 +53,7 @@ document.addEventListener("DOMContentLoaded", () => {
       interim: line.classList.contains("interim"),
       text: line.querySelector(".words").textContent,
     }));
-    window.tap.captions.push({ at_ms: performance.now(), lines });
+    window.tap.captions.push({ heard_ms: listen(), lines });
   };
   const alert = document.querySelector("#notice .words");
   new MutationObserver(() => alert.textContent && window.tap.notices.push(alert.textContent)).observe(alert, { childList: true });
