@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import re
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -25,6 +25,7 @@ from serve_app.store.writer import Writer, WriterStats
 MAX_PAGE = 100
 # Waiting for a lock cannot be cancelled; while closing, many short attempts keep to the deadline.
 _HASTE_MS = 100
+T = TypeVar("T")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -39,7 +40,7 @@ class Store:
         self._engine = engine
         self._writer = Writer(config, self._write)
         self._recorders: weakref.WeakValueDictionary[str, ConversationRecorder] = weakref.WeakValueDictionary()
-        self._reads: set[asyncio.Task[Json]] = set()
+        self._working: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def open(cls, config: StoreConfig) -> Self:
@@ -54,8 +55,8 @@ class Store:
         """
         try:
             await self._writer.close()
-            if self._reads:
-                await asyncio.wait(self._reads)
+            if self._working:
+                await asyncio.wait(self._working)
         finally:
             await self._engine.dispose()
 
@@ -110,11 +111,14 @@ class Store:
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation and all that belongs to it; one that is running goes on unrecorded. Raises NotFound."""
         _check(conversation_id)
+        await self._to_its_end(self._delete(conversation_id))
+
+    async def _delete(self, conversation_id: str) -> None:
         async with self._writer.lock:
             recorder = self._recorders.get(conversation_id)
             recorded_here = recorder is not None and not recorder.forgotten
             async with self._writing() as connection:
-                found = await _delete(connection, conversation_id, keep_tombstone=not recorded_here)
+                found = await _empty(connection, conversation_id, keep_tombstone=not recorded_here)
             if recorder is not None:
                 recorder.forget()
         if not found and not recorded_here:
@@ -125,14 +129,17 @@ class Store:
             return await write_changes(connection, batch)
 
     async def _read(self, query: Callable[[AsyncConnection], Awaitable[Json]]) -> Json:
-        """Run it to its end, also when the caller gives up: SQLite's handle stays open if connecting is broken off."""
-        task = asyncio.create_task(self._read_whole(query))
-        self._reads.add(task)
-        task.add_done_callback(self._read_done)
+        return await self._to_its_end(self._read_whole(query))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Also when the caller gives up: SQLite's handle stays open if connecting is broken off."""
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._worked)
         return await asyncio.shield(task)
 
-    def _read_done(self, task: "asyncio.Task[Json]") -> None:
-        self._reads.discard(task)
+    def _worked(self, task: "asyncio.Task[Any]") -> None:
+        self._working.discard(task)
         if not task.cancelled():
             task.exception()  # its caller, if still there, has it
 
@@ -154,7 +161,7 @@ class Store:
                     yield connection
 
 
-async def _delete(connection: AsyncConnection, conversation_id: str, keep_tombstone: bool) -> bool:
+async def _empty(connection: AsyncConnection, conversation_id: str, keep_tombstone: bool) -> bool:
     now_ms = int(wall_s() * 1000)
     emptied: dict[str, Any] = {
         "session_id": "",

@@ -1,7 +1,4 @@
-"""What every language model engine does: a new file in `engines/` is tested without an edit here.
-
-An engine whose package or server is missing is skipped, saying what it lacks.
-"""
+"""What every language model engine does: a new file in `engines/` is tested without an edit here."""
 
 import asyncio
 import json
@@ -16,7 +13,7 @@ import pytest
 
 from deployments.llm.contract import Finished, LlmEngine, LlmItem, LlmRequest, Message, TextPiece, Tool, ToolCall
 from deployments.runtime.engines import engine_names, load_engine
-from deployments.runtime.errors import ConfigError, ParleyError, StageUnavailable
+from deployments.runtime.errors import ParleyError
 
 T = TypeVar("T")
 
@@ -69,16 +66,10 @@ pytestmark = pytest.mark.parametrize("name", engine_names("llm"))
 @asynccontextmanager
 async def started(name: str) -> AsyncGenerator[LlmEngine, None]:
     """An engine that runs with its defaults."""
+    engine: LlmEngine = load_engine("llm", name, {})
+    await engine.start()
     try:
-        engine: LlmEngine = load_engine("llm", name, {})
-        await engine.start()
-    except ConfigError as error:
-        pytest.skip(str(error))
-    try:
-        await read(engine, LlmRequest((Message("user", "Hello"),), max_output_tokens=1))
         yield engine
-    except StageUnavailable as error:
-        pytest.skip(str(error))
     finally:
         await engine.close()
 

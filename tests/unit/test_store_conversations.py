@@ -490,3 +490,21 @@ def test_a_reader_that_gives_up_leaves_nothing_behind(tmp_path: Path) -> None:
         assert len((await store.conversation("conv_1"))["items"]["data"]) == 100
 
     with_store(tmp_path, body)
+
+
+def test_a_deletion_that_is_given_up_is_whole(tmp_path: Path) -> None:
+    async def body(store: Store) -> None:
+        for patience in range(30):
+            recorder = start(store, f"conv_{patience}")
+            recorder.item_put(message("item_1"))
+            await store.flush()
+            deleting = asyncio.create_task(store.delete(f"conv_{patience}"))
+            for _ in range(1 + patience):
+                await asyncio.sleep(0)
+            deleting.cancel()
+            await asyncio.wait([deleting])
+        # The lock is free again only after the last of them.
+        await store.flush()
+        assert (await store.list_conversations())["data"] == []
+
+    with_store(tmp_path, body)
