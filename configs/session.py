@@ -21,6 +21,15 @@ class ToolsConfig(BaseModel):
     """A call that takes longer is answered with a failure, which the model is told."""
 
 
+class ResumeConfig(BaseModel):
+    """Coming back after the connection broke."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    within_s: float = Field(default=60, ge=0, le=3600)
+    """How long a conversation waits for its client; 0: it does not."""
+
+
 class SessionConfig(BaseModel):
     """Defaults and limits of a session."""
 
@@ -38,6 +47,7 @@ class SessionConfig(BaseModel):
     endpointing: EndpointingConfig = EndpointingConfig()
     interruption: InterruptionConfig = InterruptionConfig()
     tools: ToolsConfig = ToolsConfig()
+    resume: ResumeConfig = ResumeConfig()
 
     speculate: bool = True
     """Begin the reply in the pause before the user's turn is certain to be over, and use it if nothing more is said."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import uvicorn
 from starlette.types import ASGIApp
 
-from serve_app.gateway.sessions import LiveSession
+from serve_app.gateway.sessions import LiveSession, Resumed
 from serve_app.session import events as ev
 from serve_app.session.closing import Closing
 from serve_app.session.commands import Command
 from serve_app.session.ids import new_id
 from serve_app.session.settings import SessionSettings
+from serve_app.store.resuming import not_resumable
 
 
 class ScriptedSession:
@@ -21,6 +22,7 @@ class ScriptedSession:
 
     def __init__(self, settings: SessionSettings) -> None:
         self.id = new_id("sess")
+        self.conversation_id = new_id("conv")
         self.settings = settings
         self.closing: Closing | None = None
         self.running = False
@@ -35,7 +37,7 @@ class ScriptedSession:
         try:
             if self.fails_with is not None:
                 raise self.fails_with
-            self.say(ev.SessionCreated(self.settings))
+            self.say(ev.SessionCreated(self.settings, {}))
             await self._over.wait()
         finally:
             self.running = False
@@ -81,9 +83,14 @@ class SessionMaker:
 
     made: list[ScriptedSession] = field(default_factory=list)
 
-    def __call__(self, settings: SessionSettings) -> LiveSession:
+    def __call__(self, settings: SessionSettings, resumed: Resumed | None = None) -> LiveSession:
         self.made.append(ScriptedSession(settings))
         return self.made[-1]
+
+
+async def nobody_comes_back(token: str, heard_ms: int | None) -> Resumed:
+    """For a server that has nothing to come back to."""
+    raise not_resumable()
 
 
 @asynccontextmanager

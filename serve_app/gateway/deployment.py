@@ -23,6 +23,7 @@ from deployments.runtime.metrics import ConversationMetrics
 from deployments.tts.client import TtsClient
 from serve_app.gateway import page
 from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
+from serve_app.gateway.coming_back import ComingBack
 from serve_app.gateway.conversations import conversation_routes
 from serve_app.gateway.health import health_routes
 from serve_app.gateway.keys import ApiKeys
@@ -33,7 +34,7 @@ from serve_app.gateway.readiness import Readiness
 from serve_app.gateway.realtime.entrance import Entrance
 from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.routes import build_asgi_app
-from serve_app.gateway.sessions import Sessions
+from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.session.ids import new_id
 from serve_app.session.interruption import policy
@@ -60,6 +61,7 @@ class Gateway:
         self._sessions = Sessions(self._make_session, config.gateway.max_sessions, self._metrics)
         self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
         self._store = await Store.open(config.store)
+        self._coming_back = ComingBack(self._store, self._sessions, lambda: self._live)
         self._speech_model = SileroBatcher(await asyncio.to_thread(SileroModel))
         self._started_s = wall_s()
         keep_what_is_loaded()
@@ -78,6 +80,7 @@ class Gateway:
             self._sessions,
             lambda: initial_settings(self._live),
             self._limits,
+            self._coming_back.take,
         )
         describe = self._readiness.describe
         routes = [
@@ -95,6 +98,7 @@ class Gateway:
         """Serve runs it from the constructor to the end of the replica."""
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(self._close_sessions_at_drain())]
+            background.append(tasks.create_task(self._coming_back.watch()))
             if serve.get_replica_context().rank.rank == 0:
                 background.append(tasks.create_task(self._readiness.announce(self._config.gateway.public_url)))
             yield
@@ -107,8 +111,7 @@ class Gateway:
         await wait_for_drain()
         self._sessions.close_all()
 
-    def _make_session(self, settings: SessionSettings) -> Session:
-        conversation_id = new_id("conv")
+    def _make_session(self, settings: SessionSettings, resumed: Resumed | None = None) -> Session:
         surroundings = Surroundings(
             self._asr,
             self._llm,
@@ -118,6 +121,9 @@ class Gateway:
             self._metrics,
             policy(self._live.interruption),
         )
+        if resumed is not None:
+            return Session(surroundings, settings, resumed.recorder, carried=resumed.carried)
+        conversation_id = new_id("conv")
         return Session(surroundings, settings, self._store.recorder(conversation_id), conversation_id)
 
     def _limits(self) -> Limits:

@@ -59,6 +59,8 @@ class SessionCreated:
 
     type: ClassVar[str] = "session.created"
     session: SessionSettings
+    parley: dict[str, Any]
+    """`resume_token` and `resume_within_s`; empty where conversations cannot be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +387,17 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """Extension: the conversation goes on over this connection."""
+
+    type: ClassVar[str] = "parley.session.resumed"
+    item_ids: tuple[str, ...]
+    """The newest items of the conversation, oldest first."""
+    continued_item_id: str | None
+    """The reply that was cut off and is spoken on now; its item ends with what was heard before."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackHeld:
     """Extension: the user may be interrupting; nothing is sent until it is decided."""
 
@@ -448,6 +461,7 @@ ServerEvent = (
     | ArgumentsDone
     | InterimTranscript
     | StateChanged
+    | SessionResumed
     | PlaybackHeld
     | PlaybackResumed
     | TurnTimeline

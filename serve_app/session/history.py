@@ -68,6 +68,10 @@ class History:
         self._items = {each.id: each for each in items}
         return items[index - 1].id if index else None
 
+    def restore(self, items: Sequence[Item]) -> None:
+        """Begin with these, the newest of them if there are too many."""
+        self._items = {item.id: item for item in items[-self._max_items :]}
+
     def replace(self, item: Item) -> None:
         """Put a newer state of an item in its place; one that was deleted meanwhile stays deleted."""
         if item.id in self._items:

@@ -80,6 +80,14 @@ class Ledger:
                 end = max(end, self._text_before(clause, _middle, heard_samples + 1))
         return self.text[:end].rstrip()
 
+    def word_ends(self) -> list[tuple[int, int]]:
+        """For each word that has sound, the sample of its middle and where the text ends that is heard by then."""
+        return [
+            (clause.first_sample + _middle(word), self._behind(clause, word.text_end))
+            for clause in self._clauses
+            for word in self._words(clause)
+        ]
+
     def _text_before(self, clause: _Clause, moment: Callable[[WordTime], int], samples: int) -> int:
         """Where the text of the clause's words ends whose `moment` lies before `samples`; 0 if there are none."""
         before = samples - clause.first_sample

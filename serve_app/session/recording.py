@@ -44,6 +44,14 @@ class Recorder(Protocol):
         """What one response cost."""
         ...
 
+    def resumable(self, *, token_digest: str, settings: Mapping[str, Any]) -> None:
+        """Whoever has the token may pick the conversation up, in these settings. Again when they change."""
+        ...
+
+    def left_open(self, *, within_s: float, rest: Mapping[str, Any]) -> None:
+        """The connection broke: who has the token may go on for so long, with what the assistant still owed."""
+        ...
+
     def conversation_ended(self, reason: str) -> None:
         """The last thing that happens to a conversation."""
         ...
@@ -75,6 +83,12 @@ class NullRecorder:
         input_audio_ms: int = 0,
         output_audio_ms: int = 0,
     ) -> None:
+        """Forgotten."""
+
+    def resumable(self, *, token_digest: str, settings: Mapping[str, Any]) -> None:
+        """Forgotten."""
+
+    def left_open(self, *, within_s: float, rest: Mapping[str, Any]) -> None:
         """Forgotten."""
 
     def conversation_ended(self, reason: str) -> None:

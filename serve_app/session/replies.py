@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from configs.session import SessionConfig
 from deployments.asr.contract import Transcript
@@ -20,6 +20,7 @@ from serve_app.session.items import Item, Part
 from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.metrics import SessionMetrics
 from serve_app.session.response import Conversation, ResponseWriter
+from serve_app.session.resuming import Rest
 from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings, language_of
 from serve_app.session.speculation import Speculation
 from serve_app.session.turn import Turn, TurnHooks
@@ -122,6 +123,12 @@ class Replies:
             turn.stop(reason)
             self._loudspeaker.clear(clock.now_s())
             self._count(turn)
+
+    def rest(self) -> Rest:
+        """What is still owed, should the connection break now."""
+        rest = self.active.rest() if self.active is not None else Rest()
+        unanswered = rest.unanswered or self.queued is not None
+        return replace(rest, unanswered=unanswered, language=self._conversation.language)
 
     def hold(self) -> None:
         """Send no more of the conversation's reply for now."""

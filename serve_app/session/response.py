@@ -1,6 +1,6 @@
 """Writes one response in the order of events that OpenAI's Realtime API keeps, and its items into the history."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,15 @@ class Conversation:
     """An item has entered or has its final form."""
     language: str | None = None
     """ISO 639-1 code of what the user spoke last, where recognition tells."""
+
+    def restore(self, items: Sequence[Item], changed: str, language: str | None) -> None:
+        """Begin with these, which client and record know; all but `changed`, an item's id, in this very state."""
+        self.language = language
+        self.history.restore(items)
+        for item in self.history.items:
+            if item.id == changed:
+                self.recorder.item_put(item.wire())
+            self.on_item(item)
 
     def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
         """Put an item in, letting the oldest go when the history is full; the id of the one before it."""

@@ -29,6 +29,7 @@ from serve_app.session.outbox import Outbox
 from serve_app.session.recording import NullRecorder, Recorder
 from serve_app.session.replies import Plan, Replies, Stages
 from serve_app.session.response import Conversation
+from serve_app.session.resuming import Carried, Resume
 from serve_app.session.settings import SessionSettings, language_of
 from serve_app.session.surroundings import Surroundings
 from serve_app.session.utterances import Utterances
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 _OUTBOX_EVENTS = 1024
 """A client more than this many events behind is let go: 40 s of speech at 17 blocks and 8 words a second."""
+_ITEMS_TOLD = 100
+"""The newest, to a client that came back."""
 
 
 class _Over(Exception):
@@ -52,10 +55,13 @@ class Session:
         settings: SessionSettings,
         recorder: Recorder | None = None,
         conversation_id: str | None = None,
+        carried: Carried | None = None,
     ) -> None:
-        self.id = new_id("sess")
-        self.conversation_id = conversation_id or new_id("conv")
+        """`carried`: the conversation to go on with, instead of beginning one."""
+        self.id = carried.session_id if carried else new_id("sess")
+        self.conversation_id = (carried.conversation_id if carried else conversation_id) or new_id("conv")
         self.settings = settings
+        self._carried = carried
         self.state = State.IDLE
         self.closing: Closing | None = None
         """Why it ended; None while it goes on."""
@@ -190,14 +196,32 @@ class Session:
         )
         self._control = Control(self)
         self.listening.configure(self.settings)
+        self._resume = Resume(self._config.resume, self._recorder)
+        self._record()
+        self.emit(ev.SessionCreated(self.settings, self._resume.offer))
+        self.emit(ev.ConversationCreated({"id": self.conversation_id, "object": "realtime.conversation"}))
+        self._opened.set()
+        if self._carried is not None:
+            self._go_on(self._carried)
+        elif self._config.greeting:
+            self.happen(Event.RESPOND, Plan(said=self._config.greeting))
+
+    def _record(self) -> None:
         self._recorder.conversation_started(
             session_id=self.id, model=self.settings.model, voice=self.settings.audio.output.voice
         )
-        self.emit(ev.SessionCreated(self.settings))
-        self.emit(ev.ConversationCreated({"id": self.conversation_id, "object": "realtime.conversation"}))
-        self._opened.set()
-        if self._config.greeting:
-            self.happen(Event.RESPOND, Plan(said=self._config.greeting))
+        self._resume.record(self.settings)
+
+    def _go_on(self, carried: Carried) -> None:
+        """From where the connection broke."""
+        items, rest = carried.restored_items(), carried.rest
+        self.conversation.restore(items, rest.item_id, rest.language)
+        continued = rest.item_id if rest.unheard_text else None
+        self.emit(ev.SessionResumed(tuple(item.id for item in items[-_ITEMS_TOLD:]), continued))
+        if continued:
+            self.happen(Event.RESPOND, Plan(said=rest.unheard_text))
+        if rest.unanswered:
+            self.happen(Event.RESPOND_AFTER if continued else Event.RESPOND)
 
     async def _take(self, command: Command) -> None:
         if not isinstance(command, Append):
@@ -277,9 +301,10 @@ class Session:
             self.happen(Event.RESPOND, self.replies.queued)
 
     def _shut(self, _: Plan) -> None:
+        assert self.closing is not None
+        self._resume.leave(self.closing, self.replies.rest())
         self.replies.stop_all("client_cancelled")
         self.listening.drop()
-        assert self.closing is not None
         self._recorder.conversation_ended(self.closing.reason)
         self._outbox.close()
         self._over.set()
@@ -287,4 +312,5 @@ class Session:
     def change_settings(self, settings: SessionSettings) -> None:
         """Use other settings from now on."""
         self.settings = settings
+        self._record()
         self.listening.configure(settings)

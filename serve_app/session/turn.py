@@ -7,6 +7,7 @@ played     all is sent; the client plays the rest
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -24,11 +25,14 @@ from serve_app.session.events import error_details
 from serve_app.session.ledger import Ledger
 from serve_app.session.playout import Playout
 from serve_app.session.response import ResponseWriter
+from serve_app.session.resuming import Rest
 
 log = logging.getLogger(__name__)
 
-_CLAUSES_AHEAD = 4
-"""Clauses that wait to be spoken. The model's stream has no back-pressure of its own; its text is small."""
+_CLAUSES_AHEAD = 1024
+"""Clauses that wait to be spoken: a whole reply. The model's stream has no back-pressure of its own, and who comes back
+after the connection broke is told the rest.
+"""
 _HEARD_EVERY_SAMPLES = VOICE_RATE_HZ // 2
 """The store learns how much was heard every 500 ms of it."""
 
@@ -88,6 +92,8 @@ class Turn:
         self._playout = Playout(self._send_sound, lead_ms=config.lead_ms, block_ms=config.block_ms)
         self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
+        self._unspoken: deque[str] = deque()
+        """Clauses that the ledger does not have yet; bounded as the queue is."""
         self._has_text = False
         self._output_begun = False
         self._finish_reason = "stop"
@@ -136,6 +142,18 @@ class Turn:
     def heard_text(self, heard_ms: int) -> str:
         """What a client that played `heard_ms` of the reply has heard."""
         return self._ledger.heard(heard_ms * VOICE_RATE_HZ // 1000)
+
+    def rest(self) -> Rest:
+        """What is still owed, should the connection break now."""
+        if not self.generated:
+            return Rest(unanswered=True)
+        message = self.writer.message
+        if not self.writer.speaks or message is None:
+            return Rest(unanswered=self.writer.speaks and self._has_text)
+        heard = self._ledger.heard(self._playout.heard_samples(clock.now_s()))
+        text = self._ledger.text + "".join(self._unspoken)
+        words = tuple((round(samples_to_ms(at, VOICE_RATE_HZ)), end) for at, end in self._ledger.word_ends())
+        return Rest(message.id, text, len(heard), words)
 
     async def _run(self) -> None:
         with log_context(turn_id=self.writer.id):
@@ -193,6 +211,7 @@ class Turn:
     async def _say(self, text: str) -> None:
         self._has_text = True
         if self.writer.speaks:
+            self._unspoken.append(text)
             await self._clauses.put(text)
         else:
             self._first_output()
@@ -204,6 +223,7 @@ class Turn:
                 generating.cancel()
                 self._finish_reason = "length"
                 break
+            self._unspoken.popleft()
             self._ledger.begin_clause(clause, self._playout.put_samples)
             await self._speak_clause(clause)
             self._ledger.end_clause(self._playout.put_samples)

@@ -24,11 +24,14 @@ class Changes:
     """New positions of items that did not change otherwise."""
     heard: dict[str, Row] = field(default_factory=dict)
     usage: dict[str, Row] = field(default_factory=dict)
+    owner: str = ""
+    resumption: Row | None = None
 
     @property
     def count(self) -> int:
         """Rows that will be touched, the conversation's own included."""
-        return 1 + len(self.deleted) + len(self.items) + len(self.moved) + len(self.heard) + len(self.usage)
+        resumed = self.resumption is not None
+        return 1 + len(self.deleted) + len(self.items) + len(self.moved) + len(self.heard) + len(self.usage) + resumed
 
 
 class ConversationRecorder:
@@ -38,8 +41,16 @@ class ConversationRecorder:
     so memory is bounded by the items that changed. `changed` is called when there is something to write again.
     """
 
-    def __init__(self, conversation_id: str, changed: Callable[["ConversationRecorder"], None]) -> None:
+    def __init__(
+        self,
+        conversation_id: str,
+        changed: Callable[["ConversationRecorder"], None],
+        owner: str,
+        positions: Mapping[str, int] | None = None,
+    ) -> None:
+        """`owner` tells this recorder from one before it; `positions`: of the items that the record has, in order."""
         self.id = conversation_id
+        self.owner = owner
         self.forgotten = False
         """Deleted: nothing is recorded any more."""
         self._changed = changed
@@ -55,8 +66,9 @@ class ConversationRecorder:
             "ended_at_ms": None,
             "end_reason": None,
         }
-        self._order: list[str] = []
-        self._positions: dict[str, int] = {}
+        self._positions = dict(positions or {})
+        self._order = list(self._positions)
+        self._resumption: Row | None = None
         self._changes = Changes()
         self._dirty = False
 
@@ -136,9 +148,22 @@ class ConversationRecorder:
             "created_at_ms": self._touch(),
         }
 
+    def resumable(self, *, token_digest: str, settings: Mapping[str, Any]) -> None:
+        """Whoever has the token may pick the conversation up, in these settings. Again when they change."""
+        row = {"token_digest": token_digest, "settings": dict(settings), "rest": {}, "until_ms": None}
+        self._put_resumption({"conversation_id": self.id, "owner": self.owner, "claimed_at_ms": None, **row})
+
+    def left_open(self, *, within_s: float, rest: Mapping[str, Any]) -> None:
+        """The connection broke: who has the token may go on for so long, with what the assistant still owed."""
+        if self._resumption is not None:
+            until_ms = _now_ms() + round(1000 * within_s)
+            self._put_resumption({**self._resumption, "rest": dict(rest), "until_ms": until_ms})
+
     def conversation_ended(self, reason: str) -> None:
-        """The conversation is over; the first reason stays."""
+        """The conversation is over; the first reason stays. Unless it was left open, nobody picks it up."""
         now_ms = self._touch()
+        if self._resumption is not None and self._resumption["until_ms"] is None:
+            self._put_resumption({**self._resumption, "until_ms": 0})
         if not self.ended:
             self._row.update(ended_at_ms=now_ms, end_reason=reason)
 
@@ -147,6 +172,7 @@ class ConversationRecorder:
         changes, self._changes = self._changes, Changes()
         self._dirty = False
         changes.conversation = dict(self._row)
+        changes.owner = self.owner
         for item_id, row in changes.items.items():
             row["position"] = self._positions[item_id]
         changes.moved = {item_id: self._positions[item_id] for item_id in changes.moved}
@@ -162,6 +188,7 @@ class ConversationRecorder:
         newer.heard = {key: row for key, row in changes.heard.items() if key not in gone} | newer.heard
         newer.usage = changes.usage | newer.usage
         newer.deleted = changes.deleted | gone
+        newer.resumption = newer.resumption or changes.resumption
         self._dirty = True
         self._changed(self)
 
@@ -176,6 +203,11 @@ class ConversationRecorder:
         self._changes = Changes()
         self._dirty = False
         return dropped
+
+    def _put_resumption(self, row: Row) -> None:
+        if not self.forgotten:
+            self._resumption = self._changes.resumption = row
+            self._touch()
 
     def _touch(self) -> int:
         now_ms = _now_ms()

@@ -60,3 +60,23 @@ usage = Table(
     Column("output_audio_ms", Integer, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
 )
+
+# How a conversation is picked up after its connection broke.
+resumption = Table(
+    "resumption",
+    metadata,
+    Column("conversation_id", String(64), ForeignKey("conversation.id", ondelete="CASCADE"), primary_key=True),
+    # The recorder that may write the conversation: one that was taken over writes no more.
+    Column("owner", String(64), nullable=False),
+    # SHA-256 of the token that opens it once, in hexadecimal digits.
+    Column("token_digest", String(64), nullable=False),
+    # Realtime's session, without its id.
+    Column("settings", JSON, nullable=False),
+    # What the assistant still owed when the connection broke.
+    Column("rest", JSON, nullable=False),
+    # Until when; none while the connection holds, as far as its process knows.
+    Column("until_ms", BigInteger),
+    # Somebody who has the token waits for the owner to hand over.
+    Column("claimed_at_ms", BigInteger),
+    Index(None, "token_digest"),
+)

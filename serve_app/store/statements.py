@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
 
 from serve_app.store.recorder import Changes, Row
-from serve_app.store.schema import conversation, item, usage
+from serve_app.store.schema import conversation, item, resumption, usage
 
 _CHUNK = 200
 # NUL and lone surrogates: valid in Python's strings, in no database's text.
@@ -45,14 +45,17 @@ _UPSERTS = {
         upsert(conversation, dialect, frozenset({"created_at_ms", "deleted_at_ms"}), live_only=True),
         upsert(item, dialect, frozenset({"created_at_ms", "heard_ms", "heard_text"})),
         upsert(usage, dialect, frozenset({"created_at_ms"})),
+        upsert(resumption, dialect, frozenset({"claimed_at_ms"})),
     )
     for dialect in _INSERT
 }
 
 
 async def write_changes(connection: AsyncConnection, batch: Sequence[Changes]) -> frozenset[str]:
-    """Write a batch inside the connection's transaction; the ids of those that were deleted and stay so."""
-    put_conversation, put_item, put_usage = _UPSERTS[connection.dialect.name]
+    """Write a batch inside the connection's transaction; the ids of those that were deleted, or go on elsewhere."""
+    put_conversation, put_item, put_usage, put_resumption = _UPSERTS[connection.dialect.name]
+    taken_over = await _taken_over(connection, batch)
+    batch = [changes for changes in batch if changes.conversation["id"] not in taken_over]
     # First the conversations' rows: this takes the write lock (and on PostgreSQL their row locks), so that no deletion
     # can come between the check and the rest.
     await _execute(connection, put_conversation, [changes.conversation for changes in batch])
@@ -95,7 +98,17 @@ async def write_changes(connection: AsyncConnection, batch: Sequence[Changes]) -
             for key, row in changes.usage.items()
         ],
     )
-    return gone
+    await _execute(connection, put_resumption, [c.resumption for _, c in live if c.resumption is not None])
+    return gone | taken_over
+
+
+async def _taken_over(connection: AsyncConnection, batch: Sequence[Changes]) -> frozenset[str]:
+    """Conversations that another recorder has taken over."""
+    owners = {changes.conversation["id"]: changes.owner for changes in batch}
+    rows = await connection.execute(
+        select(resumption.c.conversation_id, resumption.c.owner).where(resumption.c.conversation_id.in_(owners))
+    )
+    return frozenset(conversation_id for conversation_id, owner in rows if owner != owners[conversation_id])
 
 
 async def _deleted(connection: AsyncConnection, batch: Sequence[Changes]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import secrets
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar
@@ -13,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from configs.store import StoreConfig
 from deployments.runtime.clock import wall_s
 from deployments.runtime.errors import Conflict
-from serve_app.store import reading
+from serve_app.store import reading, resuming
 from serve_app.store.database import async_engine, translated
 from serve_app.store.migrate import prepare
 from serve_app.store.reading import Json, Order
 from serve_app.store.recorder import Changes, ConversationRecorder
-from serve_app.store.schema import conversation, item, usage
+from serve_app.store.resuming import Claim, Left
+from serve_app.store.schema import conversation, item, resumption, usage
 from serve_app.store.statements import write_changes
 from serve_app.store.writer import Writer, WriterStats
 
@@ -82,7 +84,7 @@ class Store:
             raise ValueError(f"not an id of a conversation: {conversation_id!r}")
         if conversation_id in self._recorders:
             raise Conflict(f"conversation {conversation_id} is being recorded already")
-        recorder = ConversationRecorder(conversation_id, self._writer.changed)
+        recorder = ConversationRecorder(conversation_id, self._writer.changed, secrets.token_hex(16))
         self._recorders[conversation_id] = recorder
         return recorder
 
@@ -124,6 +126,42 @@ class Store:
         if not found and not recorded_here:
             raise reading.not_found(conversation_id)
 
+    async def claim(self, token_digest: str, silent_s: float) -> Claim:
+        """Ask for the conversation that a token opens; see `resuming.claim`. Raises NotFound."""
+        return await self._to_its_end(self._claim(token_digest, round(1000 * silent_s)))
+
+    async def take_over(self, token_digest: str, silent_s: float) -> tuple[ConversationRecorder, Left]:
+        """Go on with a conversation; see `resuming.take_over`. Raises NotFound."""
+        return await self._to_its_end(self._take_over(token_digest, round(1000 * silent_s)))
+
+    async def wanted(self) -> tuple[str, ...]:
+        """Conversations recorded here that somebody elsewhere waits for or has taken over."""
+        owners = {recorder.id: recorder.owner for recorder in self._recorders.values() if not recorder.ended}
+        if not owners:
+            return ()
+        return await self._to_its_end(self._look(lambda connection: resuming.wanted(connection, owners)))
+
+    async def _claim(self, token_digest: str, silent_ms: int) -> Claim:
+        await self._writer.flush()
+        async with self._writer.lock, self._writing() as connection:
+            return await resuming.claim(connection, token_digest, _now_ms(), silent_ms)
+
+    async def _take_over(self, token_digest: str, silent_ms: int) -> tuple[ConversationRecorder, Left]:
+        await self._writer.flush()
+        owner = secrets.token_hex(16)
+        async with self._writer.lock, self._writing() as connection:
+            left = await resuming.take_over(connection, token_digest, _now_ms(), silent_ms, owner)
+        if (old := self._recorders.get(left.conversation_id)) is not None:
+            old.forget()
+        recorder = ConversationRecorder(left.conversation_id, self._writer.changed, owner, left.positions)
+        self._recorders[left.conversation_id] = recorder
+        return recorder, left
+
+    async def _look(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        with translated():
+            async with self._engine.connect() as connection:
+                return await query(connection)
+
     async def _write(self, batch: Sequence[Changes]) -> frozenset[str]:
         async with self._writing() as connection:
             return await write_changes(connection, batch)
@@ -146,9 +184,7 @@ class Store:
     async def _read_whole(self, query: Callable[[AsyncConnection], Awaitable[Json]]) -> Json:
         if self._writer.pending and not self._writer.failing:
             await self._writer.flush()
-        with translated():
-            async with self._engine.connect() as connection:
-                return await query(connection)
+        return await self._look(query)
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
@@ -162,7 +198,7 @@ class Store:
 
 
 async def _empty(connection: AsyncConnection, conversation_id: str, keep_tombstone: bool) -> bool:
-    now_ms = int(wall_s() * 1000)
+    now_ms = _now_ms()
     emptied: dict[str, Any] = {
         "session_id": "",
         "model": "",
@@ -176,7 +212,7 @@ async def _empty(connection: AsyncConnection, conversation_id: str, keep_tombsto
     result = await connection.execute(update(conversation).where(*live).values(emptied))
     if result.rowcount == 0:
         return False
-    for table in (item, usage):
+    for table in (item, usage, resumption):
         await connection.execute(delete(table).where(table.c.conversation_id == conversation_id))
     # One that is still running in another process keeps its row, for that process to find.
     row = delete(conversation).where(conversation.c.id == conversation_id)
@@ -187,3 +223,7 @@ async def _empty(connection: AsyncConnection, conversation_id: str, keep_tombsto
 def _check(conversation_id: str) -> None:
     if not _ID.fullmatch(conversation_id):
         raise reading.not_found(conversation_id)
+
+
+def _now_ms() -> int:
+    return int(wall_s() * 1000)

@@ -9,7 +9,7 @@ from tests.browser.stand_in import Script, StandIn
 
 pytestmark = pytest.mark.browser
 
-ANSWER = "one two three four five six seven eight nine ten"
+ANSWER = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 
 
 @pytest.fixture

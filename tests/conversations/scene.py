@@ -28,10 +28,11 @@ from deployments.tts.client import TtsClient
 from deployments.tts.engines import fake as fake_tts
 from deployments.tts.server import TtsServer
 from serve_app.session import events as ev
-from serve_app.session.closing import CLIENT_LEFT
+from serve_app.session.closing import CLIENT_LEFT, Closing
 from serve_app.session.commands import Append, Command
 from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
 from serve_app.session.recording import NullRecorder, Recorder
+from serve_app.session.resuming import Carried
 from serve_app.session.session import Session
 from serve_app.session.settings import initial_settings
 from serve_app.session.surroundings import Surroundings
@@ -169,6 +170,9 @@ class Scene:
     """Commands and when they are given."""
     leaves_s: float | None = None
     """When the client vanishes."""
+    leaves_with: Closing = CLIENT_LEFT
+    carried: Carried | None = None
+    """The conversation that goes on, where none begins."""
     lasts_s: float = 10.0
     settings: dict[str, Any] = field(default_factory=dict)
     config: SessionConfig = field(default_factory=SessionConfig)
@@ -208,7 +212,8 @@ class Scene:
             config=self.config,
             interruption=self.interruption,
         )
-        session = Session(around, initial_settings(self.config).updated(self.settings), self.recorder)
+        settings = initial_settings(self.config).updated(self.settings)
+        session = Session(around, settings, self.recorder, carried=self.carried)
         entries: list[tuple[float, ev.ServerEvent]] = []
         self._room = Room(self.echo, self.lasts_s) if self.echo else None
         try:
@@ -263,4 +268,4 @@ class Scene:
     async def _leave(self, session: Session) -> None:
         if self.leaves_s is not None:
             await asyncio.sleep(self.leaves_s)
-            session.close(CLIENT_LEFT)
+            session.close(self.leaves_with)

@@ -24,7 +24,7 @@ from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.routes import build_asgi_app
 from serve_app.gateway.sessions import Sessions
 from serve_app.session.settings import SessionSettings
-from tests.scripted_sessions import SessionMaker
+from tests.scripted_sessions import SessionMaker, nobody_comes_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,9 @@ def client(
         return stages
 
     known = ApiKeys(keys)
-    entrance = Entrance(known, ClientSecrets(b"k" * 32, 600), Sessions(SessionMaker(), 1), SessionSettings, Limits)
+    entrance = Entrance(
+        known, ClientSecrets(b"k" * 32, 600), Sessions(SessionMaker(), 1), SessionSettings, Limits, nobody_comes_back
+    )
     routes = [*health_routes(describe), *model_routes(describe, 1_700_000_000.7), metrics_route(agent), *page.routes()]
     app = build_asgi_app(entrance, OriginPolicy(keyed=known.required), routes)
     return TestClient(app, base_url="http://127.0.0.1:8000")

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
 from serve_app.gateway.client_secrets import ClientSecrets
@@ -21,11 +21,14 @@ from serve_app.gateway.realtime.entrance import Entrance
 from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.realtime.socket import RealtimeSocket
 from serve_app.gateway.routes import build_asgi_app
-from serve_app.gateway.sessions import Sessions
+from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.session import events as ev
-from serve_app.session.closing import CLIENT_LEFT, FAILED, IDLE, SHUTTING_DOWN, SLOW_CLIENT
+from serve_app.session.closing import CLIENT_LEFT, CONNECTION_LOST, FAILED, IDLE, SHUTTING_DOWN, SLOW_CLIENT, Closing
 from serve_app.session.commands import Append, CancelResponse, Commit
+from serve_app.session.recording import NullRecorder
+from serve_app.session.resuming import Carried
 from serve_app.session.settings import SessionSettings
+from serve_app.store.resuming import not_resumable
 from tests.scripted_sessions import ScriptedSession, SessionMaker, served, until
 from tests.virtual_time import run_virtual
 
@@ -37,6 +40,9 @@ class Server:
 
     def __init__(self, keys: tuple[str, ...] = (), max_sessions: int = 4) -> None:
         self.make = SessionMaker()
+        self.left: dict[str, Resumed] = {}
+        """Conversations to come back to, by their tokens."""
+        self.heard_ms: int | None = None
         self.sessions = Sessions(self.make, max_sessions)
         self.keys = ApiKeys(keys)
 
@@ -45,8 +51,14 @@ class Server:
         return self.make.made[-1]
 
     def app(self) -> Starlette:
-        entrance = Entrance(self.keys, SECRETS, self.sessions, SessionSettings, Limits)
+        entrance = Entrance(self.keys, SECRETS, self.sessions, SessionSettings, Limits, self.take)
         return build_asgi_app(entrance, OriginPolicy(keyed=self.keys.required), [])
+
+    async def take(self, token: str, heard_ms: int | None) -> Resumed:
+        if token not in self.left:
+            raise not_resumable()
+        self.heard_ms = heard_ms
+        return self.left.pop(token)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -129,20 +141,76 @@ def test_extensions_are_for_those_who_ask() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("abruptly", [False, True])
-def test_a_client_that_leaves_ends_its_session(abruptly: bool) -> None:
+@pytest.mark.parametrize(("code", "closing"), [(1000, CLIENT_LEFT), (1001, CONNECTION_LOST), (None, CONNECTION_LOST)])
+def test_a_client_that_leaves_ends_its_session(code: int | None, closing: Closing) -> None:
+    """Only who says goodbye does not come back."""
+
     async def test() -> None:
         server = Server()
         async with served(server.app()) as address:
             client = await connect(f"ws://{address}/v1/realtime")
             await receive(client)
-            if abruptly:
+            if code is None:
                 client.transport.abort()
             else:
-                await client.close()
-            assert await server.session.closed() is CLIENT_LEFT
+                await client.close(code)
+            assert await server.session.closed() is closing
             await until(lambda: len(server.sessions) == 0)
             assert not server.session.running
+
+    run(test())
+
+
+def left(model: str) -> Resumed:
+    """A conversation that was left in these settings."""
+    return Resumed(Carried("sess_1", "conv_1", SessionSettings(model=model), ()), NullRecorder())
+
+
+def test_who_has_the_token_goes_on_without_a_key_and_only_once() -> None:
+    async def test() -> None:
+        server = Server(keys=("secret",))
+        server.left["token"] = left("kept")
+        async with served(server.app()) as address:
+            async with connect(f"ws://{address}/v1/realtime?resume=token&heard_ms=1234") as client:
+                assert (await receive(client))["session"]["model"] == "kept"
+                assert server.heard_ms == 1234
+            async with connect(f"ws://{address}/v1/realtime?resume=token") as client:
+                assert "cannot be resumed" in (await receive(client))["error"]["message"]
+                with pytest.raises(ConnectionClosed) as closed:
+                    await client.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1008
+
+    run(test())
+
+
+@pytest.mark.parametrize("heard_ms", ["", "-1", "1.5", "x", "9" * 30, "٣"])
+def test_nonsense_about_what_was_heard_keeps_the_token(heard_ms: str) -> None:
+    async def test() -> None:
+        server = Server()
+        server.left["token"] = left("kept")
+        async with (
+            served(server.app()) as address,
+            connect(f"ws://{address}/v1/realtime?resume=token&heard_ms={heard_ms}") as client,
+        ):
+            assert (await receive(client))["error"]["param"] == "heard_ms"
+        assert "token" in server.left
+
+    run(test())
+
+
+def test_a_full_server_keeps_the_token() -> None:
+    async def test() -> None:
+        server = Server(max_sessions=1)
+        server.left["token"] = left("kept")
+        async with served(server.app()) as address, connect(f"ws://{address}/v1/realtime") as first:
+            await receive(first)
+            async with connect(f"ws://{address}/v1/realtime?resume=token") as client:
+                with pytest.raises(ConnectionClosed) as closed:
+                    await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1013
+            assert "token" in server.left
 
     run(test())
 
@@ -332,7 +400,7 @@ def test_a_connection_that_the_server_gives_up_ends_its_session() -> None:
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
-        assert session.closing is CLIENT_LEFT
+        assert session.closing is CONNECTION_LOST
         assert not session.running
 
     run_virtual(test())

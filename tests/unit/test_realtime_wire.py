@@ -70,7 +70,7 @@ def response(output_format: str = "audio/pcm", **changes: Any) -> ev.ResponseInf
 
 PLACE = ("resp_1", "item_a", 0, 0)
 EVENTS: list[ev.ServerEvent] = [
-    ev.SessionCreated(SessionSettings()),
+    ev.SessionCreated(SessionSettings(), {"resume_token": "t", "resume_within_s": 60.0}),
     ev.SessionUpdated(SETTINGS),
     ev.ConversationCreated({"id": "conv_1", "object": "realtime.conversation"}),
     ev.ErrorEvent({"type": "invalid_request_error", "code": None, "message": "no", "param": None, "event_id": None}),
@@ -117,6 +117,7 @@ EVENTS: list[ev.ServerEvent] = [
 EXTENSIONS: list[ev.ServerEvent] = [
     ev.InterimTranscript("item_u", "hel"),
     ev.StateChanged("listening"),
+    ev.SessionResumed(("item_1",), None),
     ev.PlaybackHeld("resp_1"),
     ev.PlaybackResumed("resp_1"),
     ev.TurnTimeline("resp_1", None, 1.5, 2.5, None),
@@ -154,7 +155,7 @@ def test_events_are_those_of_openai(event: ev.ServerEvent) -> None:
     model = THEIRS[event.type]
     parsed = TypeAdapter(model).validate_python(message, strict=True)
     # Their type of the session in events is that of requests; the documented ones have these besides.
-    session_only = {".session.id", ".session.object", ".session.expires_at"}
+    session_only = {".session.id", ".session.object", ".session.expires_at", ".parley"}  # and ours
     assert set(unknown_fields(parsed)) <= session_only
 
 

@@ -25,7 +25,7 @@ class Dirty:
 
 def new_recorder() -> tuple[ConversationRecorder, Dirty]:
     dirty = Dirty()
-    return ConversationRecorder("conv_1", dirty), dirty
+    return ConversationRecorder("conv_1", dirty, "owner_1"), dirty
 
 
 def positions(recorder: ConversationRecorder) -> list[str]:

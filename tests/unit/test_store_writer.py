@@ -65,7 +65,7 @@ def with_writer(body: Callable[[Disk, Writer], Awaitable[None]], close: bool = T
 def test_a_moving_conversation_is_written_at_least_every_500_ms() -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.takes_s = 0.05
-        recorder = ConversationRecorder("c", writer.changed)
+        recorder = ConversationRecorder("c", writer.changed, "owner")
         for words in range(500):
             recorder.item_put(message("item", str(words)))
             await asyncio.sleep(0.01)
@@ -79,7 +79,7 @@ def test_a_moving_conversation_is_written_at_least_every_500_ms() -> None:
 
 def test_an_idle_conversation_is_not_written_again() -> None:
     async def body(disk: Disk, writer: Writer) -> None:
-        ConversationRecorder("c", writer.changed).item_put(message("item"))
+        ConversationRecorder("c", writer.changed, "owner").item_put(message("item"))
         await asyncio.sleep(60)
         assert len(disk.attempts_s) == 1
 
@@ -89,7 +89,7 @@ def test_an_idle_conversation_is_not_written_again() -> None:
 def test_a_failing_disk_loses_nothing_and_is_asked_ever_less_often(caplog: pytest.LogCaptureFixture) -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.failing = True
-        recorder = ConversationRecorder("c", writer.changed)
+        recorder = ConversationRecorder("c", writer.changed, "owner")
         for number in range(100):
             recorder.item_put(message(f"item_{number}", "old"))
             await asyncio.sleep(1)
@@ -113,7 +113,7 @@ def test_a_value_that_is_refused_costs_only_its_own_conversation(caplog: pytest.
     async def body(disk: Disk, writer: Writer) -> None:
         disk.poison = "bad"
         for conversation_id in ("a", "bad", "b"):
-            ConversationRecorder(conversation_id, writer.changed).item_put(message(f"item_{conversation_id}"))
+            ConversationRecorder(conversation_id, writer.changed, "owner").item_put(message(f"item_{conversation_id}"))
         assert await writer.flush()
         assert set(disk.texts) == {"item_a", "item_b"}
         assert writer.stats.rows_lost == 2
@@ -127,7 +127,7 @@ def test_a_value_that_is_refused_costs_only_its_own_conversation(caplog: pytest.
 def test_the_buffer_is_bounded_while_the_disk_fails(caplog: pytest.LogCaptureFixture) -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.failing = True
-        recorders = [ConversationRecorder(f"c{number}", writer.changed) for number in range(20)]
+        recorders = [ConversationRecorder(f"c{number}", writer.changed, "owner") for number in range(20)]
         for recorder in recorders:
             for number in range(10):
                 recorder.item_put(message(f"{recorder.id}_{number}"))
@@ -145,7 +145,7 @@ def test_the_buffer_is_bounded_while_the_disk_fails(caplog: pytest.LogCaptureFix
 def test_many_conversations_are_written_in_several_transactions() -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         for number in range(2 * BATCH + 1):
-            ConversationRecorder(f"c{number}", writer.changed).item_put(message(f"item_{number}"))
+            ConversationRecorder(f"c{number}", writer.changed, "owner").item_put(message(f"item_{number}"))
         assert await writer.flush()
         assert [len(batch) for _, batch in disk.batches] == [BATCH, BATCH, 1]
 
@@ -155,7 +155,7 @@ def test_many_conversations_are_written_in_several_transactions() -> None:
 def test_a_conversation_deleted_elsewhere_is_forgotten() -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.gone = frozenset({"c"})
-        recorder = ConversationRecorder("c", writer.changed)
+        recorder = ConversationRecorder("c", writer.changed, "owner")
         recorder.item_put(message("a"))
         await writer.flush()
         recorder.item_put(message("b"))
@@ -168,7 +168,7 @@ def test_a_conversation_deleted_elsewhere_is_forgotten() -> None:
 def test_changes_made_during_a_write_go_with_the_next() -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.takes_s = 0.2
-        recorder = ConversationRecorder("c", writer.changed)
+        recorder = ConversationRecorder("c", writer.changed, "owner")
         recorder.item_put(message("a", "one"))
         await asyncio.sleep(0.5)
         recorder.item_put(message("a", "two"))
@@ -185,7 +185,7 @@ def test_changes_made_during_a_write_go_with_the_next() -> None:
 def test_a_cancelled_flush_keeps_what_it_held() -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.takes_s = 0.2
-        recorder = ConversationRecorder("c", writer.changed)
+        recorder = ConversationRecorder("c", writer.changed, "owner")
         recorder.item_put(message("a"))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
@@ -199,7 +199,7 @@ def test_a_cancelled_flush_keeps_what_it_held() -> None:
 
 def test_closing_writes_what_is_left_at_once() -> None:
     async def body(disk: Disk, writer: Writer) -> None:
-        ConversationRecorder("c", writer.changed).item_put(message("a"))
+        ConversationRecorder("c", writer.changed, "owner").item_put(message("a"))
         await writer.close()
         assert now_s() < 0.01
         assert disk.texts == {"a": "hello"}
@@ -210,7 +210,7 @@ def test_closing_writes_what_is_left_at_once() -> None:
 def test_closing_tries_again_until_its_deadline(caplog: pytest.LogCaptureFixture) -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.failing = True
-        ConversationRecorder("c", writer.changed).item_put(message("a"))
+        ConversationRecorder("c", writer.changed, "owner").item_put(message("a"))
         await writer.close()
         assert now_s() == pytest.approx(3.0)
         assert len(disk.attempts_s) == 8
@@ -224,7 +224,7 @@ def test_closing_tries_again_until_its_deadline(caplog: pytest.LogCaptureFixture
 def test_closing_does_not_wait_for_a_write_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
     async def body(disk: Disk, writer: Writer) -> None:
         disk.takes_s = 3600
-        ConversationRecorder("c", writer.changed).item_put(message("a"))
+        ConversationRecorder("c", writer.changed, "owner").item_put(message("a"))
         await asyncio.sleep(1)
         await writer.close()
         assert now_s() == pytest.approx(4.0)

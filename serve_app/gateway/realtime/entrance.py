@@ -1,19 +1,19 @@
 """Who comes in at `WS /v1/realtime?model=…`, with which settings, and what is said to those who do not."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from deployments.runtime.clock import wall_s
-from deployments.runtime.errors import ParleyError, ServerFull, Unauthorized, UserError
+from deployments.runtime.errors import InvalidRequest, ParleyError, ServerFull, Unauthorized
 from serve_app.gateway.client_secrets import PREFIX, ClientSecrets
 from serve_app.gateway.keys import ApiKeys, bearer
 from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.realtime.socket import RealtimeSocket, close
 from serve_app.gateway.realtime.wire import Outbound
-from serve_app.gateway.sessions import Sessions
+from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.session.closing import SERVER_FULL, Closing
 from serve_app.session.events import ErrorEvent
 from serve_app.session.ids import new_id
@@ -25,6 +25,7 @@ SUBPROTOCOL = "realtime"
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _UNAUTHORIZED = 3000
 """As OpenAI closes for a wrong key; IANA's registry of close codes calls it `Unauthorized`."""
+_MOST_DIGITS = 9
 _POLICY = 1008
 """RFC 6455 §7.4.1: a policy is violated, and none of the other codes fits."""
 
@@ -39,6 +40,8 @@ class Entrance:
     defaults: Callable[[], SessionSettings]
     """What a session has before its client sets anything; may change while the server runs."""
     limits: Callable[[], Limits]
+    take: Callable[[str, int | None], Awaitable[Resumed]]
+    """The conversation that a token opens, heard so far in ms. Raises NotFound."""
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection from its handshake to its end."""
@@ -46,22 +49,29 @@ class Entrance:
         try:
             await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
             try:
-                settings = self._settings(websocket, offered)
-            except UserError as error:
+                token = websocket.query_params.get("resume")
+                if token:
+                    await self._go_on(websocket, token)
+                else:
+                    await self._converse(websocket, self._settings(websocket, offered))
+            except ServerFull as error:
+                log.warning("turned away a client: %s", error)
+                await close(websocket, Closing(SERVER_FULL.code, error.message))
+            except ParleyError as error:
                 await _turn_away(websocket, error)
-                return
-            await self._converse(websocket, settings)
         except WebSocketDisconnect:
             log.info("a client left during the handshake")
 
-    async def _converse(self, websocket: WebSocket, settings: SessionSettings) -> None:
+    async def _converse(self, websocket: WebSocket, settings: SessionSettings, resumed: Resumed | None = None) -> None:
         extensions = websocket.query_params.get("parley_events") == "1"
-        try:
-            with self.sessions.enter(settings) as session:
-                await RealtimeSocket(websocket, session, self.limits(), extensions).serve()
-        except ServerFull as error:
-            log.warning("turned away a client: %s", error)
-            await close(websocket, Closing(SERVER_FULL.code, error.message))
+        with self.sessions.enter(settings, resumed) as session:
+            await RealtimeSocket(websocket, session, self.limits(), extensions).serve()
+
+    async def _go_on(self, websocket: WebSocket, token: str) -> None:
+        """With the conversation that the token opens: it is as good as the key that the session began with."""
+        with self.sessions.reserved():
+            resumed = await self.take(token, _heard_ms(websocket))
+        await self._converse(websocket, resumed.carried.settings, resumed)
 
     def _settings(self, websocket: WebSocket, offered: list[str]) -> SessionSettings:
         """Check the key. Raises Unauthorized, InvalidRequest."""
@@ -81,6 +91,16 @@ def _key(websocket: WebSocket, offered: list[str]) -> str | None:
         if subprotocol.startswith(_KEY_SUBPROTOCOL):
             return subprotocol.removeprefix(_KEY_SUBPROTOCOL)
     return bearer(websocket.headers.get("authorization"))
+
+
+def _heard_ms(websocket: WebSocket) -> int | None:
+    """How much the client has played of the reply that was cut off."""
+    given = websocket.query_params.get("heard_ms")
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal()) or len(given) > _MOST_DIGITS:
+        raise InvalidRequest("heard_ms: milliseconds, a whole number.", param="heard_ms")
+    return int(given)
 
 
 async def _turn_away(websocket: WebSocket, error: ParleyError) -> None:

@@ -19,7 +19,7 @@ from serve_app.gateway.realtime.inbound import Inbound
 from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.realtime.wire import Outbound
 from serve_app.gateway.sessions import LiveSession
-from serve_app.session.closing import CLIENT_LEFT, FAILED, SLOW_CLIENT, Closing
+from serve_app.session.closing import CLIENT_LEFT, CONNECTION_LOST, FAILED, SLOW_CLIENT, Closing
 from serve_app.session.events import ErrorEvent
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,10 @@ class RealtimeSocket:
                 await self._carry()
             finally:
                 # Serve cancels this task when a client is lost abruptly.
-                self._session.close(CLIENT_LEFT)
-            closing = self._session.closing or CLIENT_LEFT
+                self._session.close(CONNECTION_LOST)
+            closing = self._session.closing or CONNECTION_LOST
             log.info("a session ended: %s", closing.reason)
-            if closing is not CLIENT_LEFT:
+            if closing not in (CLIENT_LEFT, CONNECTION_LOST):
                 await close(self._websocket, closing)
 
     async def _carry(self) -> None:
@@ -63,7 +63,7 @@ class RealtimeSocket:
             try:
                 await asyncio.wait((running,))
             except asyncio.CancelledError:
-                self._session.close(CLIENT_LEFT)
+                self._session.close(CONNECTION_LOST)
                 raise
             receiving.cancel()
 
@@ -81,7 +81,8 @@ class RealtimeSocket:
                 await self._take(message)
             except Refused as refused:
                 await self._refuse(refused.error, refused.event_id)
-        self._gone(CLIENT_LEFT)
+        # A client that says goodbye does not come back; 1001 is a page that is left or loaded again.
+        self._gone(CLIENT_LEFT if message.get("code") == CLIENT_LEFT.code else CONNECTION_LOST)
 
     async def _take(self, message: Message) -> None:
         text = message.get("text")
@@ -109,7 +110,7 @@ class RealtimeSocket:
         except TimeoutError:
             self._gone(SLOW_CLIENT)
         except WebSocketDisconnect:
-            self._gone(CLIENT_LEFT)
+            self._gone(CONNECTION_LOST)
 
     def _gone(self, closing: Closing) -> None:
         """Nothing reaches the client any more; what the session still says is dropped."""
