@@ -74,10 +74,12 @@ class ComingBack:
 
 
 def _carried(left: Left) -> Carried:
-    return Carried(
-        left.session_id,
-        left.conversation_id,
-        SessionSettings.model_validate(left.settings),
-        tuple(item_of(item) for item in left.items),
-        _REST.validate_python(left.rest),
-    )
+    items = tuple(item_of(item) for item in left.items)
+    rest = _REST.validate_python(left.rest) if left.rest else Rest(unanswered=_owes_an_answer(left))
+    return Carried(left.session_id, left.conversation_id, SessionSettings.model_validate(left.settings), items, rest)
+
+
+def _owes_an_answer(left: Left) -> bool:
+    """Whether a process that was killed was about to answer, or in the middle of it."""
+    last = next((item for item in reversed(left.items) if item["type"] == "message"), None)
+    return last is not None and (last["role"] == "user" or last["status"] == "in_progress")

@@ -2,16 +2,20 @@
 //
 // off → connecting → open → (lost) waiting → connecting → …
 // Only `session.created` makes it open: a full server accepts a socket and closes it at once.
+// A session that was lost is resumed with the token that came with it; where that is refused, a new one begins.
 
 import { closeTrouble } from "./troubles.js";
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15000];
 const CONNECT_LIMIT_MS = 10000;
+const GOODBYE = 1000;
+const GIVEN_UP = 4000; // the way is dead; the conversation is not over
 const STALLED_BYTES = 640000; // 10 s of sound that does not go out: the way is dead, though nobody has said so
 
 export class Connection {
   /**
-   * `onOpen(again)`: a session began; `again` if one was lost before. `onEvent(event)`: whatever the server says.
+   * `onOpen(again, resumed)`: a session began; `again` if one was lost before, `resumed` if it is that one that goes on.
+   * `onEvent(event)`: whatever the server says.
    * `onState(state, trouble, wait_ms)`: it changed; `trouble` says why, `wait_ms` when it tries again.
    */
   constructor(url, { onOpen, onEvent, onState }) {
@@ -22,6 +26,9 @@ export class Connection {
     this.timer = null;
     this.failures = 0;
     this.lost = false;
+    this.token = null; // opens the lost session once
+    this.resuming = false;
+    this.heard_ms = null; // how much was played of the reply that was cut off
     window.addEventListener("online", () => this.state === "waiting" && this.connect());
   }
 
@@ -33,12 +40,13 @@ export class Connection {
   /** End the session for good. */
   close() {
     this.lost = false;
+    this.token = null;
     this.rest();
   }
 
   /** Stop trying to come back. The next `open` still knows that a session was lost. */
   rest() {
-    this.leave();
+    this.leave(GOODBYE);
     this.failures = 0;
     this.become("off");
   }
@@ -55,8 +63,9 @@ export class Connection {
   }
 
   connect() {
-    this.leave();
-    const socket = new WebSocket(this.url);
+    this.leave(GIVEN_UP);
+    this.resuming = this.token !== null;
+    const socket = new WebSocket(this.resuming ? this.addressOfLost() : this.url);
     this.socket = socket;
     this.timer = setTimeout(() => this.closed(1006, ""), CONNECT_LIMIT_MS);
     socket.onmessage = ({ data }) => this.heard(JSON.parse(data));
@@ -64,13 +73,26 @@ export class Connection {
     this.become("connecting");
   }
 
+  addressOfLost() {
+    const address = new URL(this.url);
+    address.searchParams.set("resume", this.token);
+    if (this.heard_ms !== null) address.searchParams.set("heard_ms", this.heard_ms);
+    return address;
+  }
+
   heard(event) {
     if (event.type === "session.created") {
       clearTimeout(this.timer);
       this.failures = 0;
+      this.token = event.parley?.resume_token ?? null;
+      this.heard_ms = null;
       this.become("open");
-      this.on.onOpen(this.lost);
-      this.lost = false;
+      this.on.onOpen(this.lost, this.resuming);
+      this.lost = this.resuming = false;
+    } else if (this.resuming && event.type === "error") {
+      this.token = null;
+      this.connect();
+      return;
     }
     this.on.onEvent(event);
   }
@@ -79,7 +101,7 @@ export class Connection {
     const wasOpen = this.state === "open";
     const trouble = closeTrouble(code, reason, wasOpen || this.lost);
     this.lost ||= wasOpen;
-    this.leave();
+    this.leave(GIVEN_UP);
     if (!trouble.retry) {
       this.become("off", trouble);
       return;
@@ -92,11 +114,11 @@ export class Connection {
   }
 
   /** Let go of the socket without hearing from it again. */
-  leave() {
+  leave(code) {
     clearTimeout(this.timer);
     if (!this.socket) return;
     this.socket.onmessage = this.socket.onclose = null;
-    this.socket.close(1000);
+    this.socket.close(code);
     this.socket = null;
   }
 

@@ -44,6 +44,11 @@ export class Conversation {
     return { user_speaking: "hearing", thinking: "thinking", speaking: "speaking" }[this.serverState] ?? "listening";
   }
 
+  /** A session goes on over a new connection, in the same settings. */
+  goOn() {
+    this.reset();
+  }
+
   /** A session began; `lines` were said in the one that it replaces. */
   begin(lines) {
     this.reset();
@@ -91,6 +96,7 @@ export class Conversation {
       this.captions.cut(item);
       this.forget(item);
       const audio_end_ms = Math.floor((played * 1000) / RATE_HZ);
+      if (this.connection.state !== "open") this.connection.heard_ms = audio_end_ms; // for the session that goes on
       this.sendQuietly({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms });
     }
     this.onChange();

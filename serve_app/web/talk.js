@@ -128,9 +128,10 @@ function newItemId() {
   return `item_${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-async function opened(again) {
+async function opened(again, resumed) {
   const waiting = new Set(unsent.map(({ id }) => id));
-  conversation.begin(again ? captions.said().filter(({ id }) => !waiting.has(id)) : []);
+  if (resumed) conversation.goOn();
+  else conversation.begin(again ? captions.said().filter(({ id }) => !waiting.has(id)) : []);
   notice.hide("connection");
   for (const { id, text } of unsent.splice(0)) await conversation.type(id, text);
 }

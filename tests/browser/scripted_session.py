@@ -53,9 +53,10 @@ class ScriptedSession:
         """How much sound of an item went out."""
         return self._sent_ms[item]
 
-    async def run(self) -> None:
+    async def run(self, token: str | None) -> None:
         """Until the page leaves."""
-        await self.send("session.created", session={"type": "realtime", "id": "sess_1", "model": "parley"})
+        extra = {"parley": {"resume_token": token, "resume_within_s": 60}} if token else {}
+        await self.send("session.created", session={"type": "realtime", "id": "sess_1", "model": "parley"}, **extra)
         await self.send("parley.state", state="idle")
         try:
             while True:

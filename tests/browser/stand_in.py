@@ -5,6 +5,7 @@ fields, order, pacing) is as the real server's.
 """
 
 import asyncio
+import json
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ class Script:
     """Accept and close with this code and reason."""
     drop_at_once: bool = False
     """Accept and break off without a close frame."""
+    token: str | None = None
+    """Given out with `session.created`, and wanted from who comes back."""
 
 
 @dataclass
@@ -37,6 +40,8 @@ class StandIn:
 
     script: Script = field(default_factory=Script)
     sessions: list[ScriptedSession] = field(default_factory=list)
+    asked_to_resume: list[dict[str, str]] = field(default_factory=list)
+    """The query of each who came back with a token."""
 
     def __post_init__(self) -> None:
         app = Starlette(routes=[*page.routes(), WebSocketRoute("/v1/realtime", self._realtime)])
@@ -113,6 +118,14 @@ class StandIn:
         if script.drop_at_once:
             await self._break_off()
             return
+        token = websocket.query_params.get("resume")
+        if token is not None:
+            self.asked_to_resume.append(dict(websocket.query_params))
+            if token != script.token:
+                error = {"type": "invalid_request_error", "message": "This conversation cannot be resumed."}
+                await websocket.send_text(json.dumps({"type": "error", "error": error}))
+                await websocket.close(1008)
+                return
         session = ScriptedSession(websocket, script.words, script.answer)
         self.sessions.append(session)
-        await session.run()
+        await session.run(script.token)

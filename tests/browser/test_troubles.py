@@ -19,9 +19,13 @@ def _talk(page: Page) -> None:
     page.get_by_role("button", name="Talk", exact=True).click()
 
 
-def _types_and_is_answered(page: Page) -> None:
-    page.get_by_label("Type instead of speaking").fill("hello")
+def _types(page: Page, text: str) -> None:
+    page.get_by_label("Type instead of speaking").fill(text)
     page.keyboard.press("Enter")
+
+
+def _types_and_is_answered(page: Page) -> None:
+    _types(page, "hello")
     expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
 
 
@@ -103,6 +107,36 @@ def test_a_lost_connection_comes_back_and_the_conversation_goes_on(page: Page, s
     assert said[1]["content"][0]["text"].startswith("Hello. It is")
     # And it hears.
     expect(page.locator(".line.user")).to_have_count(2, timeout=20_000)
+
+
+def test_a_lost_session_is_resumed_from_what_was_heard(page: Page, stand_in: StandIn) -> None:
+    stand_in.script = Script(answer="one two three four five six seven eight nine ten", token="t1")
+    _types(page, "count")
+    expect(page.locator(".line.assistant .words")).to_contain_text("one two three")
+    stand_in.break_sessions()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    (asked,) = stand_in.asked_to_resume
+    assert asked["resume"] == "t1"
+    assert asked["parley_events"] == "1"
+    assert int(asked["heard_ms"]) == pytest.approx(page.evaluate("window.tap.heard_ms"), abs=120)
+    # Its settings and what was said are there already.
+    _types(page, "go on")
+    expect(page.locator(".line.assistant")).to_have_count(2)
+    assert [event["type"] for event in stand_in.session.received] == ["conversation.item.create", "response.create"]
+
+
+def test_where_the_session_is_gone_a_new_one_is_told_what_was_said(page: Page, stand_in: StandIn) -> None:
+    stand_in.script = Script(token="t1")
+    _types_and_is_answered(page)
+    stand_in.script = Script(token="t2")
+    stand_in.break_sessions()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert len(stand_in.asked_to_resume) == 1
+    assert len(stand_in.sessions) == 2
+    said = [event["item"]["role"] for event in stand_in.session.of_type("conversation.item.create")]
+    assert said == ["user", "assistant"]
 
 
 def test_it_comes_back_by_itself(page: Page, stand_in: StandIn) -> None:
