@@ -84,7 +84,7 @@ class Turn:
         self._hooks = hooks
         self._language = language
         self._speed = speed
-        self._ledger = Ledger()
+        self._ledger = Ledger(speed)
         self._playout = Playout(self._send_sound, lead_ms=config.lead_ms, block_ms=config.block_ms)
         self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
@@ -219,7 +219,7 @@ class Turn:
                 async with aclosing(self._tts.speak(request)) as blocks:
                     async for block in blocks:
                         if attempt == 1:
-                            self._ledger.add_words(block.words)
+                            self._ledger.add_times(block.words, block.phonemes)
                         pcm = block.pcm[2 * skip_samples :]
                         skip_samples = max(0, skip_samples - samples_of(block.pcm))
                         got_samples += samples_of(pcm)
