@@ -14,6 +14,8 @@ from serve_app.session.interruption import Decision, Overlap
 from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.machine import Event, State
 from serve_app.session.replies import Plan
+from serve_app.session.reprompt import Reprompt
+from serve_app.session.response import Conversation
 from serve_app.session.settings import ServerVad, SessionSettings, language_of
 from serve_app.session.surroundings import Surroundings
 from serve_app.session.utterances import Utterances
@@ -29,6 +31,7 @@ class Floor(Protocol):
 
     state: State
     settings: SessionSettings
+    conversation: Conversation
 
     @property
     def loudspeaker(self) -> Loudspeaker:
@@ -66,6 +69,7 @@ class Listening:
         self._guessed: Transcript | None = None
         """What is being answered on a guess."""
         self._echo = EchoGuard(self._config.interruption.echo_likeness)
+        self._reprompt = Reprompt(self._config.reprompt)
 
     @property
     def _may_interrupt(self) -> bool:
@@ -132,6 +136,7 @@ class Listening:
 
     def take_words(self) -> "asyncio.Task[bool] | None":
         """The final words of the last utterance, for the reply that answers them."""
+        self._reply_ended_ms = None
         words, self._words = self._words, None
         return words
 
@@ -171,10 +176,25 @@ class Listening:
         elif self._floor.state is State.USER_SPEAKING:
             self._guess()
         elif self._floor.state is State.LISTENING and self._reply_ended_ms is not None:
-            detection = self._floor.settings.audio.input.turn_detection
-            timeout_ms = detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
-            if timeout_ms is not None and self._ear.heard_ms - self._reply_ended_ms >= timeout_ms:
-                self._prompt_again(self._reply_ended_ms)
+            self._after_reply(self._reply_ended_ms)
+
+    def _after_reply(self, ended_ms: int) -> None:
+        """The user keeps silent: the client's own time for it counts, else the server's."""
+        detection = self._floor.settings.audio.input.turn_detection
+        silent_ms = self._ear.heard_ms - ended_ms
+        if isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
+            if silent_ms >= detection.idle_timeout_ms:
+                self._prompt_again(ended_ms)
+        elif detection is not None and self._reprompt.is_due(silent_ms) and not self._ear.suspects:
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        self._reply_ended_ms = None
+        floor = self._floor
+        if floor.settings.speaks:
+            language = language_of(floor.settings, self._config) or floor.conversation.language
+            if words := self._reprompt.words(floor.conversation.history.items, language):
+                floor.happen(Event.RESPOND, Plan(said=words))
 
     def _guess(self) -> None:
         """In a pause, with the words final as they stand, the reply may be begun: most pauses end the turn."""
