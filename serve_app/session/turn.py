@@ -78,6 +78,8 @@ class Turn:
         self.times = TurnTimes(clock.now_s())
         self.generated = False
         """The model has said everything; what remains is speaking and playing it."""
+        self.over = False
+        """Stopped, or by itself: played, failed, or nothing to say."""
         self.stopped = False
         self.usage = Usage()
         self._tts = tts
@@ -120,7 +122,7 @@ class Turn:
         """Over now: nothing more goes out, the item keeps what was heard, the stages are told to stop."""
         if self.stopped:
             return
-        self.stopped = True
+        self.stopped = self.over = True
         heard_samples = self._playout.stop(clock.now_s())
         if self.writer.finished and heard_samples == self._playout.sent_samples:
             pass  # all of it was heard
@@ -150,6 +152,7 @@ class Turn:
                 log.error("a turn broke", exc_info=group)
                 self._fail(StageError("internal error"))
         if not self.stopped:
+            self.over = True
             self._hooks.on_done(self)
 
     async def _words_are_final(self) -> bool:
