@@ -77,7 +77,7 @@ def test_on_the_wire_it_is_a_response_as_any_client_plays_it() -> None:
     hum = hums(log)[0].response
     of_it = [
         each.type
-        for each in log.all(ev.ServerEvent)
+        for _, each in log.entries
         if getattr(each, "response_id", getattr(getattr(each, "response", None), "id", "")) == hum.id
     ]
     steps = [type_ for type_, following in pairwise([*of_it, ""]) if type_ != following]

@@ -25,7 +25,7 @@ SCRIPT = ("tell me", "mm-hm", "stop it", "", "what is the time", "yeah")
 LASTS_S = 10.0
 
 moments = st.floats(0.1, 9.0).map(lambda at_s: round(at_s, 2))
-lengths = st.sampled_from([0.1, 0.3, 0.5, 0.9, 1.5])
+lengths = st.sampled_from([0.1, 0.3, 0.5, 0.9, 1.5, 2.5])
 commands: st.SearchStrategy[Command] = st.sampled_from(
     [
         CancelResponse(),
