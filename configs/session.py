@@ -30,6 +30,32 @@ class ResumeConfig(BaseModel):
     """How long a conversation waits for its client; 0: it does not."""
 
 
+class RepromptConfig(BaseModel):
+    """What the assistant does when the user says nothing after a reply."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after_s: float | None = Field(default=None, ge=1, le=600)
+    """It speaks again after so much silence since the end of its reply; None: it waits for ever."""
+    at_most: int = Field(default=2, ge=1, le=100)
+    """So many times in a row; what the user says begins a new row."""
+    text: str = Field(default="", max_length=2000)
+    """What it says; empty: "Are you still there?" in the language that is spoken."""
+
+
+class BackchannelConfig(BaseModel):
+    """The "uh-huh" of one who listens to something long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after_s: float | None = Field(default=None, ge=1, le=600)
+    """Said in a pause once the user's turn, or what came since the last one, is so long; None: never."""
+    pause_ms: float = Field(default=320, ge=200, le=5000)
+    """The least pause. The recogniser's words must be final in it, which `finalize_after_ms` begins."""
+    room_ms: float = Field(default=600, ge=200, le=10_000)
+    """So much of the pause must be left before it would end the turn: for making the sound and playing it."""
+
+
 class SessionConfig(BaseModel):
     """Defaults and limits of a session."""
 
@@ -48,6 +74,8 @@ class SessionConfig(BaseModel):
     interruption: InterruptionConfig = InterruptionConfig()
     tools: ToolsConfig = ToolsConfig()
     resume: ResumeConfig = ResumeConfig()
+    reprompt: RepromptConfig = RepromptConfig()
+    backchannel: BackchannelConfig = BackchannelConfig()
 
     speculate: bool = True
     """Begin the reply in the pause before the user's turn is certain to be over, and use it if nothing more is said."""

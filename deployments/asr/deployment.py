@@ -26,10 +26,12 @@ class Asr(StageReplica[AsrServer]):
 
     async def push(self, session_id: str, push: AsrPush) -> AsrReply:
         """The next block of a session's utterance. Raises StateLost where the replica does not know it."""
-        with log_context(session_id=session_id):
+        with log_context(session_id=session_id), self.work.request():
             return await self.server.push(session_id, push)
 
     async def describe(self) -> AsrDescription:
-        """Engine, languages, and why it is not ready."""
+        """Engine, languages, what it works on, and why it is not ready."""
         languages = () if self.problem else self.engine.languages
-        return AsrDescription(engine=self.choice.engine, problem=self.problem, languages=languages)
+        return AsrDescription(
+            engine=self.choice.engine, problem=self.problem, work=self.work.report(), languages=languages
+        )

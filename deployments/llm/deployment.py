@@ -28,11 +28,11 @@ class Llm(StageReplica[LlmServer]):
     async def generate(self, request: LlmRequest) -> AsyncGenerator[LlmItem, None]:
         """One reply, streamed."""
         with log_context(session_id=request.session_id):
-            async with aclosing(self.server.generate(request)) as items:
+            async with aclosing(self.work.stream(self.server.generate(request))) as items:
                 async for item in items:
                     yield item
 
     async def describe(self) -> LlmDescription:
-        """Engine, models, and why it is not ready."""
+        """Engine, models, what it works on, and why it is not ready."""
         models = () if self.problem else self.engine.models
-        return LlmDescription(engine=self.choice.engine, problem=self.problem, models=models)
+        return LlmDescription(engine=self.choice.engine, problem=self.problem, work=self.work.report(), models=models)

@@ -24,12 +24,13 @@ def log_context(**ids: str) -> Iterator[None]:
 
     Ids given further out stay; an empty value takes one off.
     """
-    merged = {name: value for name, value in {**(_context.get() or {}), **ids}.items() if value}
-    token = _context.set(merged)
+    outside = _context.get()
+    _context.set({name: value for name, value in {**(outside or {}), **ids}.items() if value})
     try:
         yield
     finally:
-        _context.reset(token)
+        # Not by a token: Serve closes a cancelled generator in another context, which refuses one.
+        _context.set(outside)
 
 
 def configure_logging() -> None:

@@ -5,6 +5,7 @@ from typing import Final
 from ray.serve.metrics import Counter, Gauge, Histogram
 
 _ANSWER_MS: Final[list[float]] = [5, 10, 20, 35, 50, 80, 120, 200, 300, 500, 800, 1_200, 2_000, 5_000]
+_STOP_MS: Final[list[float]] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 _GAP_MS: Final[list[float]] = [1, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000]
 
 
@@ -55,3 +56,29 @@ class ConversationMetrics:
     def interrupted(self) -> None:
         """The user took the turn."""
         self._interruptions.inc()
+
+
+class StageMetrics:
+    """One per replica of a stage; like `ConversationMetrics`.
+
+    A figure changes here at once. Ray hands it to the node's metrics agent every `metrics_report_interval_ms` (10 s):
+    what is read there may be as old, what the replica's `describe` says is not.
+    """
+
+    def __init__(self, stage: str) -> None:
+        self._active = Gauge("parley_stage_active_requests", "Requests in progress.", tag_keys=("stage",))
+        self._stop = Histogram(
+            "parley_stage_stop_ms",
+            "From the cancellation of a request to the moment when the engine has stopped working on it.",
+            boundaries=_STOP_MS,
+            tag_keys=("stage",),
+        )
+        self._tags = {"stage": stage}
+
+    def active(self, requests: int) -> None:
+        """So many requests are in progress."""
+        self._active.set(requests, self._tags)
+
+    def stopped(self, took_ms: float) -> None:
+        """A cancelled request has ended."""
+        self._stop.observe(took_ms, self._tags)

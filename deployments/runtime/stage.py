@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from configs.schema import EngineChoice
@@ -10,6 +10,8 @@ from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import ConfigError, StageUnavailable
 from deployments.runtime.logs import configure_logging
 from deployments.runtime.memory import keep_what_is_loaded
+from deployments.runtime.metrics import StageMetrics
+from deployments.runtime.work import Work, WorkReport
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class StageDescription:
     engine: str
     problem: str = ""
     """Why it is not ready, in words for the operator; empty when it is."""
+    work: WorkReport = field(default_factory=WorkReport)
 
     @property
     def ready(self) -> bool:
@@ -57,6 +60,7 @@ class StageReplica(Generic[ServerT]):
         self.stage = stage
         self.choice = choice
         self.problem = ""
+        self.work = Work(StageMetrics(stage))
         self._engine: Any = None
         self._server: ServerT | None = None
 

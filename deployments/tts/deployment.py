@@ -28,11 +28,11 @@ class Tts(StageReplica[TtsServer]):
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """One clause, streamed."""
         with log_context(session_id=request.session_id):
-            async with aclosing(self.server.synthesize(request)) as blocks:
+            async with aclosing(self.work.stream(self.server.synthesize(request))) as blocks:
                 async for block in blocks:
                     yield block
 
     async def describe(self) -> TtsDescription:
-        """Engine, voices, and why it is not ready."""
+        """Engine, voices, what it works on, and why it is not ready."""
         voices = () if self.problem else self.engine.voices
-        return TtsDescription(engine=self.choice.engine, problem=self.problem, voices=voices)
+        return TtsDescription(engine=self.choice.engine, problem=self.problem, work=self.work.report(), voices=voices)

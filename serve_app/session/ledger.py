@@ -1,20 +1,21 @@
 """What the sound of one reply says, sample by sample: which text is due with it, and which text was heard.
 
-Word times come from the engine where it has them. A clause without any is shared out over its sound by the number of
-letters and digits.
+Word times come from the engine where it has them. Else its phonemes are dealt out to the words by how many each
+has, and where it tells neither, the sound by how long the words take to say (`word_lengths.py`).
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deployments.media.audio import VOICE_RATE_HZ
-from deployments.media.timing import WordTime
+from deployments.media.timing import PhonemeTime, WordTime
+from serve_app.session.word_lengths import WordLength, laid_on, laid_out, total_ms, word_lengths
 
 _TRAIL = re.compile(r"[^\w]*")
-_WORD = re.compile(r"\w+[^\w]*")
-_SAMPLES_PER_LETTER = VOICE_RATE_HZ * 65 // 1000
-"""Until a clause's length is known: 65 ms a letter, an unhurried English voice."""
+_SAMPLES_PER_MS = VOICE_RATE_HZ / 1000
+_PRIOR_MS = 1000
+"""As much speech at the estimated pace is taken to have been heard of a voice before it says anything."""
 
 
 @dataclass(slots=True)
@@ -22,16 +23,21 @@ class _Clause:
     text_start: int
     text_end: int
     first_sample: int
-    words: list[WordTime]
+    lengths: list[WordLength]
+    words: list[WordTime] = field(default_factory=list)
+    phonemes: list[PhonemeTime] = field(default_factory=list)
     end_sample: int | None = None
 
 
 class Ledger:
     """Sound and text of one reply, side by side. Samples are at 24 kHz from the reply's first."""
 
-    def __init__(self) -> None:
+    def __init__(self, speed: float = 1.0) -> None:
+        """`speed`: the voice's, against its usual one."""
         self.text = ""
         """All clauses so far, heard or not."""
+        self._estimated_ms = float(_PRIOR_MS)
+        self._spoken_ms = _PRIOR_MS / speed
         self._clauses: list[_Clause] = []
         self._due_end = 0
         self._due_clauses = 0
@@ -41,18 +47,25 @@ class Ledger:
         """A clause's sound begins at `first_sample`."""
         start = len(self.text)
         self.text += text
-        self._clauses.append(_Clause(start, len(self.text), first_sample, []))
+        self._clauses.append(_Clause(start, len(self.text), first_sample, word_lengths(text)))
 
-    def add_words(self, words: tuple[WordTime, ...]) -> None:
-        """Word times of the present clause, relative to it."""
+    def add_times(self, words: tuple[WordTime, ...], phonemes: tuple[PhonemeTime, ...] = ()) -> None:
+        """Word and phoneme times of the present clause, relative to it."""
         self._clauses[-1].words.extend(words)
+        self._clauses[-1].phonemes.extend(phonemes)
 
     def end_clause(self, end_sample: int) -> None:
         """The present clause's sound ends before `end_sample`."""
         clause = self._clauses[-1]
         clause.end_sample = end_sample
-        if not clause.words:
-            clause.words = _shares(self.text[clause.text_start : clause.text_end], end_sample - clause.first_sample)
+        estimated_ms = total_ms(clause.lengths)
+        samples = end_sample - clause.first_sample
+        if not clause.words and clause.phonemes:
+            clause.words = laid_on(clause.lengths, clause.phonemes, whole=True)
+        elif not clause.words and estimated_ms:
+            clause.words = laid_out(clause.lengths, samples / estimated_ms)
+        self._estimated_ms += estimated_ms
+        self._spoken_ms += samples / _SAMPLES_PER_MS
 
     def due(self, sent_samples: int) -> str:
         """The text that goes out with the sound before `sent_samples`, as far as it has not gone out."""
@@ -98,8 +111,9 @@ class Ledger:
         # An engine's first word times may come behind the sound they belong to: espeak's come one block later.
         if clause.words or clause.end_sample is not None:
             return clause.words
-        text = self.text[clause.text_start : clause.text_end]
-        return _shares(text, sum(map(str.isalnum, text)) * _SAMPLES_PER_LETTER)
+        if clause.phonemes:
+            return laid_on(clause.lengths, clause.phonemes, whole=False)
+        return laid_out(clause.lengths, _SAMPLES_PER_MS * self._spoken_ms / self._estimated_ms)
 
     def _behind(self, clause: _Clause, word_end: int) -> int:
         # A word takes the punctuation and spaces behind it along.
@@ -110,16 +124,3 @@ class Ledger:
 
 def _middle(word: WordTime) -> int:
     return (word.start_sample + word.end_sample) // 2
-
-
-def _shares(text: str, samples: int) -> list[WordTime]:
-    """Words of `text` with a share of the sound by their letters and digits."""
-    found = list(_WORD.finditer(text))
-    weights = [sum(map(str.isalnum, match.group())) for match in found]
-    total = sum(weights) or 1
-    words = []
-    before = 0
-    for match, weight in zip(found, weights, strict=True):
-        start, before = before, before + weight
-        words.append(WordTime(samples * start // total, samples * before // total, match.start(), match.end()))
-    return words

@@ -29,8 +29,13 @@ def _phrases(text: object) -> object:
     return frozenset(tuple(words_of(phrase)) for phrase in text.split(",")) if isinstance(text, str) else text
 
 
+def _sayings(text: object) -> object:
+    return tuple(saying.strip() for saying in text.split(",")) if isinstance(text, str) else text
+
+
 Words = Annotated[frozenset[str], BeforeValidator(_words)]
 Phrases = Annotated[frozenset[tuple[str, ...]], BeforeValidator(_phrases)]
+Sayings = Annotated[tuple[str, ...], BeforeValidator(_sayings)]
 
 
 class Lexicon(BaseModel):
@@ -57,6 +62,10 @@ class Lexicon(BaseModel):
     """Said over a reply, these want the turn however short they are."""
     one_moment: str
     """Said while a function takes long."""
+    still_there: str
+    """Said when the user keeps silent after a reply."""
+    listening_sounds: Sayings
+    """Said in turn while the user tells something long."""
 
     def wants_turn(self, words: Sequence[str]) -> bool:
         """Whether a phrase that takes the turn is among the words."""

@@ -6,6 +6,8 @@ from typing import Protocol
 from deployments.asr.contract import Transcript
 from deployments.runtime import clock
 from serve_app.session import events as ev
+from serve_app.session.backchannel import Backchannel
+from serve_app.session.commands import ResponseOptions
 from serve_app.session.ear import Ear, Endpoint
 from serve_app.session.echo import EchoGuard
 from serve_app.session.hearing import Hearing
@@ -13,15 +15,14 @@ from serve_app.session.ids import new_id
 from serve_app.session.interruption import Decision, Overlap
 from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.machine import Event, State
-from serve_app.session.replies import Plan
+from serve_app.session.own_voice import OwnVoice
+from serve_app.session.replies import Plan, Replies
+from serve_app.session.reprompt import Reprompt
+from serve_app.session.response import Conversation
 from serve_app.session.settings import ServerVad, SessionSettings, language_of
 from serve_app.session.surroundings import Surroundings
+from serve_app.session.turn import Turn
 from serve_app.session.utterances import Utterances
-
-_COMPARED_MS = 320
-"""Of the microphone's sound, with what was played. With 160 ms rooms blur the difference between echoes and people."""
-_MOST_DELAY_MS = 600
-"""From sending sound that is due at once to its echo: the network twice, the client's buffers, the room."""
 
 
 class Floor(Protocol):
@@ -29,6 +30,8 @@ class Floor(Protocol):
 
     state: State
     settings: SessionSettings
+    conversation: Conversation
+    replies: Replies
 
     @property
     def loudspeaker(self) -> Loudspeaker:
@@ -66,6 +69,9 @@ class Listening:
         self._guessed: Transcript | None = None
         """What is being answered on a guess."""
         self._echo = EchoGuard(self._config.interruption.echo_likeness)
+        self._reprompt = Reprompt(self._config.reprompt)
+        self._backchannel = Backchannel(self._config, self._hum, lambda turn: floor.replies.hush(turn.writer.id))
+        self._own_voice = OwnVoice(self._echo, floor.loudspeaker)
 
     @property
     def _may_interrupt(self) -> bool:
@@ -85,7 +91,7 @@ class Listening:
     async def hear(self, pcm: bytes) -> None:
         """Take the next sound. Raises TooLarge when, without turn detection, too much waits for a commit."""
         for frame in self._ear.frames(pcm):
-            heard = await self._ear.hear(frame)
+            heard = await self._ear.hear(self._without_own_voice(frame))
             if isinstance(heard, Endpoint):
                 self._on_endpoint(heard)
             elif heard is not None:
@@ -105,6 +111,7 @@ class Listening:
     def begin(self) -> None:
         """Recognise the utterance whose onset was just heard."""
         self._guessed = None
+        self._backchannel.begin()
         self._ear.begin()
 
     def announce(self) -> None:
@@ -114,11 +121,13 @@ class Listening:
     def end(self) -> None:
         """The utterance becomes an item; its final words follow."""
         assert self._endpoint is not None
+        self._backchannel.end()
         self._floor.emit(ev.SpeechStopped(self._endpoint.end_ms, self._item_id))
         self._words = self._commit(self._item_id, self._ear.end())
 
     def drop(self) -> None:
         """Forget the utterance in progress."""
+        self._backchannel.end()
         self._ear.drop()
 
     def end_unanswered(self) -> None:
@@ -131,7 +140,9 @@ class Listening:
         self._commit(new_id("item"), self._ear.end())
 
     def take_words(self) -> "asyncio.Task[bool] | None":
-        """The final words of the last utterance, for the reply that answers them."""
+        """The final words of the last utterance, for the reply that answers them, which begins."""
+        self._backchannel.end()
+        self._reply_ended_ms = None
         words, self._words = self._words, None
         return words
 
@@ -141,9 +152,11 @@ class Listening:
 
     def _is_echo(self) -> bool:
         """Whether what was heard just now is the assistant's own voice."""
-        heard = self._ear.recent(_COMPARED_MS)
-        played = self._floor.loudspeaker.played(clock.now_s(), (_COMPARED_MS + _MOST_DELAY_MS) / 1000)
-        return self._echo.is_echo(heard, played)
+        return self._own_voice.is_heard(clock.now_s())
+
+    def _without_own_voice(self, frame: bytes) -> bytes:
+        user_speaks = self._floor.state is State.USER_SPEAKING
+        return self._own_voice.without(frame, clock.now_s(), sounds=self._backchannel.sounds, user_speaks=user_speaks)
 
     def _on_onset(self, start_ms: int) -> None:
         if self._is_echo():
@@ -170,11 +183,27 @@ class Listening:
             self._decide()
         elif self._floor.state is State.USER_SPEAKING:
             self._guess()
+            self._listen_along()
         elif self._floor.state is State.LISTENING and self._reply_ended_ms is not None:
-            detection = self._floor.settings.audio.input.turn_detection
-            timeout_ms = detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
-            if timeout_ms is not None and self._ear.heard_ms - self._reply_ended_ms >= timeout_ms:
-                self._prompt_again(self._reply_ended_ms)
+            self._after_reply(self._reply_ended_ms)
+
+    def _after_reply(self, ended_ms: int) -> None:
+        """The user keeps silent: the client's own time for it counts, else the server's."""
+        detection = self._floor.settings.audio.input.turn_detection
+        silent_ms = self._ear.heard_ms - ended_ms
+        if isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
+            if silent_ms >= detection.idle_timeout_ms:
+                self._prompt_again(ended_ms)
+        elif detection is not None and self._reprompt.is_due(silent_ms) and not self._ear.suspects:
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        self._reply_ended_ms = None
+        floor = self._floor
+        if floor.settings.speaks:
+            language = language_of(floor.settings, self._config) or floor.conversation.language
+            if words := self._reprompt.words(floor.conversation.history.items, language):
+                floor.happen(Event.RESPOND, Plan(said=words))
 
     def _guess(self) -> None:
         """In a pause, with the words final as they stand, the reply may be begun: most pauses end the turn."""
@@ -195,17 +224,30 @@ class Listening:
             self._suspected = suspected
             self._floor.happen(Event.SUSPECTED if suspected else Event.CLEARED)
 
-    def _decide(self) -> None:
-        hearing = self._ear.hearing
-        assert hearing is not None
-        overlap = Overlap(
+    def _told(self, hearing: Hearing) -> Overlap:
+        return Overlap(
             speech_ms=self._ear.speech_ms,
             silence_ms=self._ear.silence_ms,
             words=hearing.transcript.text,
             final=hearing.is_final,
             language=language_of(self._floor.settings, self._config) or hearing.transcript.language,
         )
-        decision = self._around.interruption.decide(overlap)
+
+    def _listen_along(self) -> None:
+        hearing, detection = self._ear.hearing, self._floor.settings.audio.input.turn_detection
+        if self._backchannel.is_on and hearing is not None and detection is not None and not self._ear.suspects:
+            self._backchannel.listen(self._told(hearing), detection)
+
+    def _hum(self, words: str) -> Turn | None:
+        settings, replies = self._floor.settings, self._floor.replies
+        if not settings.speaks or replies.speaks_aside:
+            return None
+        return replies.start_aside(Plan(ResponseOptions(in_conversation=False), said=words, brief=True), settings)
+
+    def _decide(self) -> None:
+        hearing = self._ear.hearing
+        assert hearing is not None
+        decision = self._around.interruption.decide(self._told(hearing))
         if decision is Decision.INTERRUPT:
             self._around.metrics.interrupted()
             self._floor.happen(Event.INTERRUPT)

@@ -25,6 +25,9 @@ from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings,
 from serve_app.session.speculation import Speculation
 from serve_app.session.turn import Turn, TurnHooks
 
+_BRIEF = {"lead_ms": 60.0, "block_ms": 20.0}
+"""A brief reply is sent closely to real time: what the client holds when it is stopped delays the next reply."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -37,6 +40,8 @@ class Plan:
     """From the last speech sample to the endpoint decision."""
     said: str | None = None
     """The reply's own words, where no model is asked for them."""
+    brief: bool = False
+    """A sound of one who listens, which may have to stop at any moment; no answer that is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,12 @@ class Replies:
         if guess is not None:
             guess.drop()
 
-    def start_aside(self, plan: Plan, settings: SessionSettings) -> None:
+    @property
+    def speaks_aside(self) -> bool:
+        """Whether a reply outside the conversation is under way, or none is allowed."""
+        return bool(self._aside) or not self._config.max_side_responses
+
+    def start_aside(self, plan: Plan, settings: SessionSettings) -> Turn:
         """Make a reply outside the conversation, beside whatever goes on. Raises TooLarge over the bound."""
         if len(self._aside) >= self._config.max_side_responses:
             raise TooLarge(
@@ -115,6 +125,7 @@ class Replies:
         turn = self._turn(plan, settings, self._aside_ended)
         self._aside[turn.writer.id] = turn
         turn.start(self._tasks)
+        return turn
 
     def stop(self, reason: str) -> None:
         """Cut the conversation's reply off; it keeps what was heard."""
@@ -140,12 +151,16 @@ class Replies:
         if self.active is not None:
             self.active.release()
 
-    def stop_aside(self, response_id: str) -> bool:
+    def hush(self, response_id: str) -> None:
+        """The user's turn is over: no sound of one who listens any more."""
+        self.stop_aside(response_id, "turn_detected")
+
+    def stop_aside(self, response_id: str, reason: str = "client_cancelled") -> bool:
         """Cut off a reply outside the conversation; False if there is none of that id."""
         turn = self._aside.pop(response_id, None)
         if turn is None:
             return False
-        turn.stop("client_cancelled")
+        turn.stop(reason)
         self._count(turn)
         return True
 
@@ -171,7 +186,7 @@ class Replies:
             writer,
             self._stages.tts,
             hooks,
-            self._config,
+            self._config.model_copy(update=_BRIEF) if plan.brief else self._config,
             language=self._language(settings),
             speed=settings.audio.output.speed,
         )
@@ -220,6 +235,8 @@ class Replies:
         return [history.get(item) if isinstance(item, str) else item for item in options.input]
 
     def _started(self, turn: Turn, plan: Plan) -> None:
+        if plan.brief:
+            return
         times = turn.times
         started_s, token_s = times.started_s, times.first_token_s
         assert token_s is not None

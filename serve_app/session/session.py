@@ -182,7 +182,7 @@ class Session:
         self.desk = ItemDesk(self.conversation, self._config.max_text_chars)
         self.utterances = Utterances(self.conversation, self._around.asr, self.id, self._config, tasks)
         self.listening = Listening(self, self._around, self.utterances)
-        self.replies = Replies(
+        self.replies: Replies = Replies(
             self.id,
             self.conversation,
             self.desk,

@@ -82,13 +82,15 @@ class Turn:
         self.times = TurnTimes(clock.now_s())
         self.generated = False
         """The model has said everything; what remains is speaking and playing it."""
+        self.over = False
+        """Stopped, or by itself: played, failed, or nothing to say."""
         self.stopped = False
         self.usage = Usage()
         self._tts = tts
         self._hooks = hooks
         self._language = language
         self._speed = speed
-        self._ledger = Ledger()
+        self._ledger = Ledger(speed)
         self._playout = Playout(self._send_sound, lead_ms=config.lead_ms, block_ms=config.block_ms)
         self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
@@ -126,7 +128,7 @@ class Turn:
         """Over now: nothing more goes out, the item keeps what was heard, the stages are told to stop."""
         if self.stopped:
             return
-        self.stopped = True
+        self.stopped = self.over = True
         heard_samples = self._playout.stop(clock.now_s())
         if self.writer.finished and heard_samples == self._playout.sent_samples:
             pass  # all of it was heard
@@ -168,6 +170,7 @@ class Turn:
                 log.error("a turn broke", exc_info=group)
                 self._fail(StageError("internal error"))
         if not self.stopped:
+            self.over = True
             self._hooks.on_done(self)
 
     async def _words_are_final(self) -> bool:
@@ -239,7 +242,7 @@ class Turn:
                 async with aclosing(self._tts.speak(request)) as blocks:
                     async for block in blocks:
                         if attempt == 1:
-                            self._ledger.add_words(block.words)
+                            self._ledger.add_times(block.words, block.phonemes)
                         pcm = block.pcm[2 * skip_samples :]
                         skip_samples = max(0, skip_samples - samples_of(block.pcm))
                         got_samples += samples_of(pcm)

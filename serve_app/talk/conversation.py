@@ -102,7 +102,7 @@ class Conversation:
 
     def _on_response_created(self, _: dict[str, Any]) -> None:
         self._open_responses += 1
-        self._asked -= 1
+        self._asked = max(0, self._asked - 1)  # some responses nobody asked for
 
     def _on_parley_turn_timeline(self, event: dict[str, Any]) -> None:
         parts = {

@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.interruption import InterruptionConfig
+from configs.session import BackchannelConfig, RepromptConfig, SessionConfig
 from deployments.asr.engines import fake as fake_asr
 from deployments.llm.engines import fake as fake_llm
 from deployments.media.audio import VOICE_RATE_HZ
@@ -16,11 +17,15 @@ from tests.conversations.scene import Log, Scene
 
 REPLIES = ("one two three four, five six. Seven eight nine ten eleven.", "Fine.", " ".join("abcdefghijklmnop") + ".")
 FADE_S = 0.01
+ASKED = "Are you still there?"
+TALKATIVE = SessionConfig(
+    backchannel=BackchannelConfig(after_s=1, pause_ms=200, room_ms=200), reprompt=RepromptConfig(after_s=1)
+)
 SCRIPT = ("tell me", "mm-hm", "stop it", "", "what is the time", "yeah")
 LASTS_S = 10.0
 
 moments = st.floats(0.1, 9.0).map(lambda at_s: round(at_s, 2))
-lengths = st.sampled_from([0.1, 0.3, 0.5, 0.9, 1.5])
+lengths = st.sampled_from([0.1, 0.3, 0.5, 0.9, 1.5, 2.5])
 commands: st.SearchStrategy[Command] = st.sampled_from(
     [
         CancelResponse(),
@@ -77,6 +82,7 @@ scenes = st.builds(
     lasts_s=st.just(LASTS_S),
     interruption=st.just(policy(InterruptionConfig())),
     leaves_s=st.sampled_from([None, None, 3.33]),
+    config=st.sampled_from([SessionConfig(), TALKATIVE]),
 )
 
 
@@ -92,6 +98,7 @@ def test_a_conversation_keeps_its_promises(scene: Scene) -> None:
 
 
 def _one_response_at_a_time(log: Log) -> None:
+    """A backchannel, too, is over when a reply begins."""
     active: str | None = None
     for _, event in log.entries:
         if isinstance(event, ev.ResponseCreated):
@@ -116,4 +123,6 @@ def _sound_in_order(log: Log, word_ms: float) -> None:
 def _history_is_what_was_heard(log: Log) -> None:
     for role, text in log.history:
         if role == "assistant":
-            assert any(reply.startswith(text.rstrip()) for reply in REPLIES), "what was said, from its beginning"
+            assert any(said.startswith(text.rstrip()) for said in (*REPLIES, ASKED)), (
+                "what was said, from its beginning"
+            )

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.media.timing import WordTime
+from deployments.media.timing import PhonemeTime, WordTime
 from serve_app.session.ledger import Ledger
 
 
@@ -21,7 +21,7 @@ def ledger_of(*clauses: tuple[str, list[tuple[int, int]]], with_words: bool = Tr
             place = begin + len(letters)
             words.append(WordTime(start, end, begin, place))
         if with_words:
-            ledger.add_words(tuple(words))
+            ledger.add_times(tuple(words))
         at += times[-1][1]
         ledger.end_clause(at)
     return ledger
@@ -50,23 +50,43 @@ def test_a_word_was_heard_when_half_of_it_was() -> None:
     assert ledger.heard(6000) == "Hello there, friend. Good bye."
 
 
-def test_without_word_times_letters_share_the_sound() -> None:
+def test_without_word_times_words_share_the_sound_by_how_long_they_take() -> None:
     ledger = Ledger()
-    ledger.begin_clause("aa bb cccc", 0)
-    assert ledger.due(1) == "aa "
-    ledger.end_clause(8000)
-    assert ledger.due(4000) == "bb "
-    assert ledger.due(8000) == "cccc"
-    assert ledger.heard(999) == ""
-    assert ledger.heard(1000) == "aa"
-    assert ledger.heard(5999) == "aa bb"
-    assert ledger.heard(6000) == "aa bb cccc"
+    ledger.begin_clause("da di dudododo", 0)
+    assert ledger.due(1) == "da "
+    ledger.end_clause(9000)
+    assert ledger.due(3000) == "di "
+    assert ledger.due(9000) == "dudododo"
+    assert ledger.heard(700) == ""
+    assert ledger.heard(900) == "da"
+    assert ledger.heard(5000) == "da di"
+    assert ledger.heard(6500) == "da di dudododo"
 
 
-def test_before_its_length_is_known_a_clause_counts_by_a_usual_pace() -> None:
+def test_without_word_times_words_lie_on_the_phonemes_there_are() -> None:
     ledger = Ledger()
-    ledger.begin_clause("one two three", 0)
-    assert ledger.heard(24_000 * 65 * 3 // 1000) == "one"
+    ledger.begin_clause("da di", 0)
+    ledger.add_times((), tuple(PhonemeTime("a", start, start + 500) for start in (0, 500, 5000, 5500)))
+    assert ledger.due(4000) == "da "
+    assert ledger.heard(4000) == "da"
+    ledger.end_clause(6000)
+    assert ledger.due(5100) == "di"
+    assert ledger.heard(5400) == "da"
+    assert ledger.heard(5500) == "da di"
+
+
+def test_before_its_length_is_known_a_clause_counts_by_the_pace_of_those_before() -> None:
+    text = "one two three four"
+    usual, slow = Ledger(), Ledger()
+    slow.begin_clause(text, 0)
+    slow.end_clause(5 * 24_000)
+    usual.begin_clause(text, 0)
+    slow.begin_clause(text, 5 * 24_000)
+    assert usual.heard(24_000) == text
+    assert slow.heard(6 * 24_000) == text + "one two"
+    fast = Ledger(speed=2)
+    fast.begin_clause(text, 0)
+    assert fast.heard(8_000) == usual.heard(16_000) != ""
 
 
 @given(st.lists(st.integers(0, 7000), min_size=1, max_size=20))

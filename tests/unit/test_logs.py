@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import pytest
@@ -143,3 +143,23 @@ def test_the_controllers_warnings_reach_the_terminal(lines: Lines, capsys: pytes
 def test_an_announcement_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     announce("Parley is ready: http://127.0.0.1:8000")
     assert capfd.readouterr().out == "Parley is ready: http://127.0.0.1:8000\n"
+
+
+def test_a_generator_that_is_closed_in_another_context_ends_quietly() -> None:
+    """As Serve closes one that was cancelled: by the loop's hook for generators that nobody reads any more."""
+
+    async def stream() -> AsyncGenerator[int, None]:
+        with log_context(session_id="sess_1"):
+            while True:
+                yield 1
+
+    async def read() -> None:
+        items = stream()
+        await anext(items)
+        await asyncio.create_task(_closed(items))
+
+    asyncio.run(read())
+
+
+async def _closed(items: AsyncGenerator[int, None]) -> None:
+    await items.aclose()

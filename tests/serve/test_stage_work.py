@@ -1,0 +1,96 @@
+"""Who interrupts gets the replicas back: the model and the voice rest within 100 ms of the decision."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from configs.schema import AppConfig
+from deployments.runtime.calls import call
+from deployments.runtime.work import WorkReport
+from serve_app.app import build_app
+from tests.serve.talking import Client, hold, recording
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+
+APP = "work"
+LONG = " ".join(f"word{n}" for n in range(400)) + "."
+
+
+@pytest.fixture(scope="module")
+def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A graph whose model and voice take their time, in step with playback."""
+    config = AppConfig.model_validate(
+        {
+            "asr": {"engine": "fake", "options": {"script": ["stop it please"]}},
+            "llm": {"engine": "fake", "options": {"replies": [LONG], "token_ms": 100}},
+            "tts": {"engine": "fake", "options": {"word_ms": 300, "block_delay_ms": 90}},
+            "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
+        }
+    )
+    serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
+    yield f"{serve_url}/{APP}"
+    serve.delete(APP)
+
+
+async def work(stage: str) -> WorkReport:
+    """What the stage's one replica does now."""
+    handle: DeploymentHandle[Any] = serve.get_deployment_handle(stage, APP)
+    report: WorkReport = (await call(handle, "describe", deadline_s=5)).work
+    return report
+
+
+async def busy() -> dict[str, WorkReport]:
+    """Both stages are at work on the reply."""
+    reports = {stage: await work(stage) for stage in ("Llm", "Tts")}
+    assert {stage: report.active for stage, report in reports.items()} == {"Llm": 1, "Tts": 1}
+    return reports
+
+
+async def rested_ms(before: dict[str, WorkReport], since_s: float) -> list[float]:
+    """How long after a moment of the wall clock each stage had nothing left to do."""
+    times = []
+    async with asyncio.timeout(2):
+        for stage, earlier in before.items():
+            now = await work(stage)
+            while now.cancelled == earlier.cancelled:
+                await asyncio.sleep(0.01)
+                now = await work(stage)
+            assert now.rested_s is not None
+            assert now.slowest_stop_ms < 50
+            times.append(1000 * (now.rested_s - since_s))
+    return times
+
+
+def test_after_an_interruption_the_replicas_rest_within_100_ms(url: str) -> None:
+    async def scene(client: Client) -> None:
+        await client.ask("tell me everything")
+        await client.until_sound(1.5)
+        before = await busy()
+        client.say(recording("no"))
+        await client.until("input_audio_buffer.speech_started")  # goes out with the decision
+        assert max(await rested_ms(before, time.time())) < 100
+
+    hold(url, scene, microphone=True)
+
+
+def test_after_a_cancellation_too_counted_from_before_it_is_sent(url: str) -> None:
+    async def scene(client: Client) -> None:
+        slowest = []
+        for _ in range(3):
+            client.sound = b""
+            await client.ask("tell me everything")
+            await client.until_sound(0.5)
+            before = await busy()
+            asked_s = time.time()
+            await client.send(type="response.cancel")
+            slowest.append(max(await rested_ms(before, asked_s)))
+            await client.until("response.done")
+        assert statistics.median(slowest) < 100, slowest
+
+    hold(url, scene)
