@@ -71,7 +71,7 @@ class SemanticWaits(BaseModel):
 class ProsodyConfig(BaseModel):
     """`semantic_vad`: what the melody before a pause tells, and how much it weighs.
 
-    Semitones and decibels come from the recorded clips and espeak's voices of `benchmarks/turn_ends.py`.
+    Semitones and decibels were chosen by the recorded clips and espeak voices of `benchmarks/turn_ends.py`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,8 +80,10 @@ class ProsodyConfig(BaseModel):
     """Less voice than this before a pause tells nothing."""
     min_snr_db: float = Field(default=8.0, ge=0, le=40)
     """Speech that stands out of the pause by less is not judged: noise bends what is heard of the pitch."""
-    fall_st: float = Field(default=2.0, gt=0, le=12)
-    """Semitones by which a final fall ends below what was before, and below the speaker's middle."""
+    low_st: float = Field(default=3.0, gt=0, le=12)
+    """Semitones by which a voice that is through ends below its middle of the last 1.2 s."""
+    fall_st: float = Field(default=0.8, gt=0, le=12)
+    """By which its last 50 ms lie below the 220 ms before."""
     decay_db: float = Field(default=2.5, ge=0, le=30)
     """By which the energy falls with it."""
     level_st: float = Field(default=1.5, gt=0, le=12)
@@ -94,7 +96,7 @@ class ProsodyConfig(BaseModel):
     """Nothing tells but a fall: how far the wait moves from `open_ms` to `finished_ms`."""
     finished_held: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Finished words but a held voice: how far it moves from `finished_ms` to `open_ms`."""
-    open_held: Annotated[float, Field(ge=0, le=1)] = 0.15
+    open_held: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Nothing tells but a held or rising voice: how far it moves from `open_ms` to `unfinished_ms`."""
 
 

@@ -54,7 +54,8 @@ def _band() -> Values:
 
 _SHAPE, _SHAPE_ALIKE = _window_and_its_autocorrelation()
 _IN_BAND = _band()
-_LAGS = np.arange(_FIRST_LAG, _LAST_LAG, dtype=np.float32)
+_LAGS = np.arange(_FIRST_LAG + 1, _LAST_LAG - 1, dtype=np.float32)
+"""Those that have a neighbour on both sides."""
 _COST = _OCTAVE_COST * np.log2(_LAGS / _LAGS[0])
 
 
@@ -86,11 +87,13 @@ def track_pitch(pcm: bytes) -> PitchTrack:
     power, alike = _autocorrelate(windows)
     level_db = 10 * np.log10(np.maximum(power, _LEAST_POWER))
     audible = level_db > level_db.max() - _AUDIBLE_DB
-    hz = _peaks(alike, np.ones_like(_LAGS, dtype=bool)) * audible
+    lags, heights = _peaks(alike)
+    hz = _highest(lags, heights) * audible
     if np.any(hz > 0):
         median_lag = _RATE_HZ / float(np.median(hz[hz > 0]))
-        near = np.abs(np.log2(_LAGS / median_lag)) < np.log2(_REACH)
-        hz = _peaks(alike, near) * audible
+        far = np.abs(np.log2(_LAGS / median_lag)) >= np.log2(_REACH)
+        heights[:, far] = -np.inf
+        hz = _highest(lags, heights) * audible
     return PitchTrack(hz, level_db)
 
 
@@ -104,15 +107,22 @@ def _autocorrelate(windows: Values) -> tuple[Values, Values]:
     return power.astype(np.float32), (alike[:, _FIRST_LAG:_LAST_LAG] / energy / _SHAPE_ALIKE).astype(np.float32)
 
 
-def _peaks(alike: Values, allowed: npt.NDArray[np.bool_]) -> Values:
-    """The pitch in Hz at the best peak among the lags allowed, 0 where none is high enough. Shape: (frames,)."""
+def _peaks(alike: Values) -> tuple[Values, Values]:
+    """By the parabola through three lags, where its top is and how high; -inf where there is none.
+
+    Shapes: (frames, lags). A period seldom is a whole number of samples.
+    """
     before, here, after = alike[:, :-2], alike[:, 1:-1], alike[:, 2:]
-    peak = (here > before) & (here >= after) & allowed[1:-1]
-    # A parabola through the three: a period seldom is a whole number of samples.
+    peak = (here > before) & (here >= after)
+    slope = after - before
     curvature = np.where(peak, 2 * here - before - after, 1)
-    height = here + (after - before) ** 2 / (8 * curvature)
-    best = np.where(peak, height - _COST[1:-1], -np.inf).argmax(axis=1)
-    at = np.arange(best.size), best
-    lag = _LAGS[best + 1] + (after[at] - before[at]) / (2 * curvature[at])
-    hz: Values = np.where(peak[at] & (height[at] > _VOICED), _RATE_HZ / lag, 0).astype(np.float32)
+    lags = _LAGS + slope / (2 * curvature)
+    heights = np.where(peak, here + slope**2 / (8 * curvature), -np.inf)
+    return lags.astype(np.float32), heights.astype(np.float32)
+
+
+def _highest(lags: Values, heights: Values) -> Values:
+    """The pitch in Hz at the best peak, 0 where none is high enough. Shape: (frames,)."""
+    at = np.arange(len(lags)), (heights - _COST).argmax(axis=1)
+    hz: Values = np.where(heights[at] > _VOICED, _RATE_HZ / lags[at], 0).astype(np.float32)
     return hz
