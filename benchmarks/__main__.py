@@ -18,10 +18,10 @@ from typing import Any
 
 import orjson
 
-from benchmarks import endpointing, first_audio, machine, sessions
+from benchmarks import endpointing, first_audio, machine, sessions, turn_ends
 from benchmarks.report import Panel, Table, draw
 
-_QUESTIONS = (first_audio.NAME, sessions.NAME, "endpointing")
+_QUESTIONS = (first_audio.NAME, sessions.NAME, "endpointing", "turn_ends")
 _RECORDINGS = Path(__file__).parents[1] / "tests" / "data"
 
 
@@ -47,6 +47,9 @@ async def main(options: argparse.Namespace) -> None:
         print("Endpointing\n", flush=True)
         quality = await endpointing.measure(_RECORDINGS)
         (options.out / "endpointing.json").write_bytes(orjson.dumps({"machine": about, **quality}))
+    if "turn_ends" in only:
+        waits = await turn_ends.measure(_RECORDINGS)
+        (options.out / "turn_ends.json").write_bytes(orjson.dumps({"machine": about, **waits}))
 
 
 def _publish(
@@ -74,7 +77,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--quick", action="store_true", help="fewer cells and turns: 5 minutes")
     parser.add_argument("--minutes", type=float, help="how long the largest cell through HAProxy lasts: 10")
-    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out endpointing")
+    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out the last two")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     # A shell starts background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)

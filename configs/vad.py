@@ -65,7 +65,39 @@ class SemanticWaits(BaseModel):
     open_ms: float = Field(gt=0, le=10_000)
     """Nothing tells."""
     unfinished_ms: float = Field(gt=0, le=10_000)
-    """More must follow: a trailing conjunction, preposition, article or filler."""
+    """More must follow: a trailing conjunction, preposition, article or filler, a number of which digits lack."""
+
+
+class ProsodyConfig(BaseModel):
+    """`semantic_vad`: what the melody before a pause tells, and how much it weighs.
+
+    Semitones and decibels were chosen by the recorded clips and espeak voices of `benchmarks/turn_ends.py`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_voiced_ms: float = Field(default=200, ge=100, le=1000)
+    """Less voice than this before a pause tells nothing."""
+    min_snr_db: float = Field(default=8.0, ge=0, le=40)
+    """Speech that stands out of the pause by less is not judged: noise bends what is heard of the pitch."""
+    low_st: float = Field(default=3.0, gt=0, le=12)
+    """Semitones by which a voice that is through ends below its middle of the last 1.2 s."""
+    fall_st: float = Field(default=0.8, gt=0, le=12)
+    """By which its last 50 ms lie below the 220 ms before."""
+    decay_db: float = Field(default=2.5, ge=0, le=30)
+    """By which the energy falls with it."""
+    level_st: float = Field(default=1.5, gt=0, le=12)
+    """A change of pitch under this is none."""
+    held_db: float = Field(default=6.0, ge=0, le=30)
+    """A fall of energy under this is none."""
+    held_until_ms: float = Field(default=150, ge=0, le=1000)
+    """A voice that is held sounds to within this of the pause."""
+    falling: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Nothing tells but a fall: how far the wait moves from `open_ms` to `finished_ms`."""
+    finished_held: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Finished words but a held voice: how far it moves from `finished_ms` to `open_ms`."""
+    open_held: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Nothing tells but a held or rising voice: how far it moves from `open_ms` to `unfinished_ms`."""
 
 
 class EndpointingConfig(BaseModel):
@@ -81,6 +113,7 @@ class EndpointingConfig(BaseModel):
     medium: SemanticWaits = SemanticWaits(finished_ms=400, open_ms=1000, unfinished_ms=4000)
     high: SemanticWaits = SemanticWaits(finished_ms=250, open_ms=600, unfinished_ms=2000)
     """`semantic_vad`, by eagerness. The longest waits are those that OpenAI documents: 8, 4 and 2 s."""
+    prosody: ProsodyConfig = ProsodyConfig()
 
     def waits(self, eagerness: Eagerness) -> SemanticWaits:
         """The waits of an eagerness."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from configs.session import SessionConfig
 from deployments.media.audio import BYTES_PER_SAMPLE, SPEECH_RATE_HZ, ms_to_samples, samples_of, samples_to_ms
-from serve_app.session.endpointing import EndpointPolicy, SemanticEndpointing, SilenceEndpointing
+from serve_app.session.endpointing import EndpointPolicy, Pause, SemanticEndpointing, SilenceEndpointing
 from serve_app.session.hearing import Hearing
+from serve_app.session.prosody import Ending, Prosody
 from serve_app.session.settings import SemanticVad, ServerVad
 from serve_app.session.vad import SpeechDetector, SpeechModel, SpeechOnset
 
@@ -49,6 +50,8 @@ class Ear:
         self._open_hearing = open_hearing
         self._detector: SpeechDetector | None = None
         self._policy: EndpointPolicy | None = None
+        self._prosody: Prosody | None = None
+        """With `semantic_vad` only."""
         self._language: str | None = None
         self._offset = 0
         """Session time of the detector's first sample."""
@@ -93,7 +96,7 @@ class Ear:
         """Listen in this way from the next frame on."""
         self._language = language
         if turn_detection is None:
-            self._detector = self._policy = None
+            self._detector = self._policy = self._prosody = None
             return
         vad = self._config.vad
         if isinstance(turn_detection, ServerVad):
@@ -104,8 +107,11 @@ class Ear:
                 }
             )
             self._policy = SilenceEndpointing(turn_detection.silence_duration_ms)
+            self._prosody = None
         else:
-            self._policy = SemanticEndpointing(self._config.endpointing.waits(turn_detection.eagerness))
+            endpointing = self._config.endpointing
+            self._policy = SemanticEndpointing(endpointing.waits(turn_detection.eagerness), endpointing.prosody)
+            self._prosody = self._prosody or Prosody(endpointing.prosody)
         self._padding_samples = ms_to_samples(vad.prefix_padding_ms, SPEECH_RATE_HZ)
         if self._detector is None:
             self._detector = SpeechDetector(self._model, vad)
@@ -202,7 +208,9 @@ class Ear:
         if (detector.speaking and detector.silence_ms == 0) or detector.undecided:
             return False
         words = hearing.transcript
-        return detector.silence_ms >= self._policy.required_silence_ms(words.text, words.language or self._language)
+        ending = Ending.UNKNOWN if self._prosody is None else self._prosody.ending(detector.silence_samples)
+        pause = Pause(words.text, words.language or self._language, ending)
+        return detector.silence_ms >= self._policy.required_silence_ms(pause)
 
     def _feed(self, hearing: Hearing) -> None:
         new_samples = self.heard_samples - self._fed_sample
@@ -212,6 +220,8 @@ class Ear:
 
     def _keep(self, frame: bytes) -> None:
         self._recent += frame
+        if self._prosody is not None:
+            self._prosody.hear(frame)
         surplus = len(self._recent) - (self._padding_samples + _KEPT_SAMPLES) * BYTES_PER_SAMPLE
         if surplus > 16 * FRAME_BYTES:
             del self._recent[:surplus]

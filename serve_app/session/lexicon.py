@@ -22,7 +22,7 @@ def words_of(text: str) -> list[str]:
 
 
 def _words(text: object) -> object:
-    return frozenset(text.split()) if isinstance(text, str) else text
+    return frozenset(text.casefold().split()) if isinstance(text, str) else text
 
 
 def _phrases(text: object) -> object:
@@ -53,7 +53,27 @@ class Lexicon(BaseModel):
     """Utterances that are whole by themselves."""
     operators: Words
     """Between two numbers."""
+    ranges: Words
+    """Between two numbers that are the ends of a range."""
     digits: Words
+    tens: Words
+    """Numbers of two digits; a digit may follow those from twenty on."""
+    scales: Words
+    """Hundred, thousand and so on: a number with one of these is counted, not read out."""
+    number_parts: Words = frozenset()
+    """What else numbers written in one word are made of."""
+    joins: Words
+    """Within a number, behind tens and hundreds."""
+    separators: Words
+    """Within a number that is read out."""
+    dates: Words
+    """Months and ordinals."""
+    links: Words
+    """Between what announces a number and the number."""
+    announcements: dict[int, Phrases]
+    """What announces a number, by how many digits it has at least."""
+    introductions: Phrases
+    """What may announce one."""
     fillers: Words
     """Sounds of one who thinks."""
     backchannels: Phrases
@@ -67,9 +87,29 @@ class Lexicon(BaseModel):
     listening_sounds: Sayings
     """Said in turn while the user tells something long."""
 
+    def announced_digits(self, words: Sequence[str]) -> int | None:
+        """How many digits the number has at least that the last words announce; None if they do not."""
+        for size in range(min(len(words), _MOST_WORDS), 0, -1):
+            if (least := self._announced.get(tuple(words[-size:]))) is not None:
+                return least
+        return None
+
+    def is_compound_number(self, word: str) -> bool:
+        """Whether a word is made of several numbers, as "dreiundzwanzig" is."""
+        return self._compound.fullmatch(word) is not None
+
     def wants_turn(self, words: Sequence[str]) -> bool:
         """Whether a phrase that takes the turn is among the words."""
         return any(_phrase_at(words, at, self.takers) for at in range(len(words)))
+
+    @functools.cached_property
+    def _announced(self) -> dict[tuple[str, ...], int]:
+        return {phrase: least for least, phrases in self.announcements.items() for phrase in phrases}
+
+    @functools.cached_property
+    def _compound(self) -> re.Pattern[str]:
+        parts = "|".join(map(re.escape, sorted(self.digits | self.tens | self.number_parts)))
+        return re.compile(f"(?:{parts})(?:-?(?:{parts}))+")
 
     def content(self, words: Sequence[str]) -> list[str]:
         """The words without backchannels and fillers."""

@@ -5,7 +5,7 @@ speech model is a stand-in that goes by loudness, since no thread may run on the
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -163,6 +163,8 @@ class Scene:
 
     user: Sequence[tuple[float, float]] = ()
     """When the user speaks, (start, end)."""
+    voice: Callable[[float], bytes] = vowel
+    """The user's sound of so many seconds, 16 kHz PCM."""
     asr: fake_asr.Config = field(default_factory=fake_asr.Config)
     llm: fake_llm.Config = field(default_factory=fake_llm.Config)
     tts: fake_tts.Config = field(default_factory=fake_tts.Config)
@@ -253,7 +255,7 @@ class Scene:
     def _frames(self) -> Iterator[bytes]:
         sound = bytearray(silence(self.lasts_s * 1000, SPEECH_RATE_HZ))
         for start_s, end_s in self.user:
-            speech = vowel(end_s - start_s)
+            speech = self.voice(end_s - start_s)
             at = 2 * round(start_s * SPEECH_RATE_HZ)
             sound[at : at + len(speech)] = speech
         size = round(2 * FRAME_S * SPEECH_RATE_HZ)

@@ -5,11 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.vad import Eagerness, EndpointingConfig, SemanticWaits
-from serve_app.session.cues import Completeness, completeness
-from serve_app.session.endpointing import SemanticEndpointing, SilenceEndpointing
+from configs.vad import Eagerness, EndpointingConfig, ProsodyConfig, SemanticWaits
+from serve_app.session.completeness import Completeness
+from serve_app.session.cues import completeness
+from serve_app.session.endpointing import Pause, SemanticEndpointing, SilenceEndpointing
+from serve_app.session.prosody import Ending
 
 FINISHED, OPEN, UNFINISHED = Completeness.FINISHED, Completeness.OPEN, Completeness.UNFINISHED
+WAITS = SemanticWaits(finished_ms=400, open_ms=1000, unfinished_ms=4000)
+
+
+def semantic(waits: SemanticWaits) -> SemanticEndpointing:
+    return SemanticEndpointing(waits, ProsodyConfig())
 
 
 @pytest.mark.parametrize(
@@ -37,8 +44,8 @@ FINISHED, OPEN, UNFINISHED = Completeness.FINISHED, Completeness.OPEN, Completen
         ("i want um", UNFINISHED),
         ("five plus", UNFINISHED),
         ("three point", UNFINISHED),
-        ("my number is five five nine", OPEN),
-        ("it is 4 9 1.", OPEN),
+        ("that is not the point", OPEN),
+        ("is the game over", FINISHED),
         ("She said “is it you?”", FINISHED),
         ("I’m", UNFINISHED),
     ],
@@ -79,27 +86,28 @@ def test_a_language_without_a_list_is_judged_by_punctuation() -> None:
 @given(st.text(max_size=60), st.sampled_from([None, "en", "de", "fr", "es", "it", "ja", "xx"]))
 def test_any_text_gets_one_of_the_configured_waits(text: str, language: str | None) -> None:
     waits = SemanticWaits(finished_ms=1, open_ms=2, unfinished_ms=3)
-    assert SemanticEndpointing(waits).required_silence_ms(text, language) in (1, 2, 3)
+    assert semantic(waits).required_silence_ms(Pause(text, language)) in (1, 2, 3)
 
 
-def test_silence_endpointing_ignores_the_words() -> None:
+@pytest.mark.parametrize("ending", Ending)
+def test_silence_endpointing_ignores_words_and_melody(ending: Ending) -> None:
     policy = SilenceEndpointing(silence_duration_ms=450)
-    assert policy.required_silence_ms("", None) == 450
-    assert policy.required_silence_ms("and", "en") == 450
+    assert policy.required_silence_ms(Pause("", None, ending)) == 450
+    assert policy.required_silence_ms(Pause("and", "en", ending)) == 450
 
 
 @pytest.mark.parametrize(("eagerness", "longest_ms"), [("low", 8000), ("medium", 4000), ("high", 2000), ("auto", 4000)])
 def test_eagerness_has_the_longest_waits_that_openai_documents(eagerness: Eagerness, longest_ms: float) -> None:
-    policy = SemanticEndpointing(EndpointingConfig().waits(eagerness))
-    assert policy.required_silence_ms("i want to", "en") == longest_ms
+    policy = semantic(EndpointingConfig().waits(eagerness))
+    assert policy.required_silence_ms(Pause("i want to", "en")) == longest_ms
 
 
-def test_the_more_eager_the_shorter_and_finished_before_open_before_unfinished() -> None:
+@pytest.mark.parametrize("ending", Ending)
+def test_the_more_eager_the_shorter_and_finished_before_open_before_unfinished(ending: Ending) -> None:
     config = EndpointingConfig()
     for text in ("yes", "i live in berlin", "i want to"):
-        waits = [
-            SemanticEndpointing(w).required_silence_ms(text, "en") for w in (config.low, config.medium, config.high)
-        ]
+        pause = Pause(text, "en", ending)
+        waits = [semantic(w).required_silence_ms(pause) for w in (config.low, config.medium, config.high)]
         assert waits == sorted(waits, reverse=True)
         assert len(set(waits)) == 3
     for eagerness in get_args(Eagerness):
@@ -108,8 +116,36 @@ def test_the_more_eager_the_shorter_and_finished_before_open_before_unfinished()
         assert waits_of.finished_ms >= config.finalize_after_ms
 
 
+@pytest.mark.parametrize(
+    ("text", "ending", "expected_ms"),
+    [
+        ("yes", Ending.UNKNOWN, 400),
+        ("yes", Ending.FALLING, 400),
+        ("yes", Ending.LEVEL, 700),
+        ("where is it?", Ending.RISING, 400),
+        ("i live in berlin", Ending.UNKNOWN, 1000),
+        ("i live in berlin", Ending.FALLING, 580),
+        ("i live in berlin", Ending.LEVEL, 1600),
+        ("i live in berlin", Ending.RISING, 1600),
+        ("i want to", Ending.UNKNOWN, 4000),
+        ("i want to", Ending.FALLING, 4000),
+        ("i want to", Ending.LEVEL, 4000),
+    ],
+)
+def test_melody_moves_the_wait_that_the_words_choose(text: str, ending: Ending, expected_ms: float) -> None:
+    assert semantic(WAITS).required_silence_ms(Pause(text, "en", ending)) == pytest.approx(expected_ms)
+
+
+def test_melody_without_weight_changes_nothing() -> None:
+    policy = SemanticEndpointing(WAITS, ProsodyConfig(falling=0, finished_held=0, open_held=0))
+    for text, wait_ms in (("yes", 400), ("i live in berlin", 1000), ("i want to", 4000)):
+        assert {policy.required_silence_ms(Pause(text, "en", ending)) for ending in Ending} == {wait_ms}
+
+
 def test_waits_and_endpointing_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValidationError, match="unfinished_ms"):
         SemanticWaits(finished_ms=100, open_ms=200, unfinished_ms=0)
     with pytest.raises(ValidationError, match="silence_ms"):
         EndpointingConfig.model_validate({"silence_ms": 500})
+    with pytest.raises(ValidationError, match="falling"):
+        EndpointingConfig.model_validate({"prosody": {"falling": 1.5}})

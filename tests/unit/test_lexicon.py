@@ -21,6 +21,11 @@ def test_a_file_holds_whole_lists_in_lower_case(language: str) -> None:
         assert words
         assert all(word == word.casefold() for word in words)
     assert len(known.digits) >= 10
+    assert len(known.tens) >= 16
+    for words in (known.ranges, known.scales, known.joins, known.separators, known.dates, known.links):
+        assert words
+    assert known.introductions
+    assert set(known.announcements) >= {1, 4, 7, 15}
     assert not known.backchannels & known.takers
 
 
@@ -44,3 +49,27 @@ def test_phrases_that_take_the_turn_are_found_anywhere() -> None:
     assert english is not None
     assert english.wants_turn(words_of("yeah hold on please"))
     assert not english.wants_turn(words_of("hold my hand on"))
+
+
+def test_a_number_is_announced_by_the_longest_phrase_before_it() -> None:
+    english = lexicon("en")
+    assert english is not None
+    assert english.announced_digits(words_of("and my number")) == 7
+    assert english.announced_digits(words_of("and my room number")) == 1
+    assert english.announced_digits(words_of("my number is")) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "other"),
+    [
+        ("de", "dreiundzwanzig", "zwanzig"),
+        ("fr", "soixante-dix-huit", "dixième"),
+        ("es", "veintidós", "dieta"),
+        ("it", "ventuno", "ventola"),
+    ],
+)
+def test_numbers_written_in_one_word(language: str, number: str, other: str) -> None:
+    known = lexicon(language)
+    assert known is not None
+    assert known.is_compound_number(number)
+    assert not known.is_compound_number(other)
