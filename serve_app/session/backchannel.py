@@ -6,21 +6,22 @@ the turn, no item remembers it, the model never sees it. On the wire it is a res
 
 from collections.abc import Callable
 
-from configs.session import SessionConfig
-from serve_app.session.cues import Completeness, completeness
+from configs.session import BackchannelConfig
+from serve_app.session.completeness import Completeness
+from serve_app.session.cues import completeness
 from serve_app.session.interruption import Overlap
 from serve_app.session.lexicon import lexicon, words_of
-from serve_app.session.settings import SemanticVad, ServerVad
 from serve_app.session.turn import Turn
 
 
 class Backchannel:
     """Listens to one utterance after the other. Its rule knows no chance: the same telling hears the same sounds."""
 
-    def __init__(self, config: SessionConfig, say: Callable[[str], Turn | None], hush: Callable[[Turn], None]) -> None:
+    def __init__(
+        self, config: BackchannelConfig, say: Callable[[str], Turn | None], hush: Callable[[Turn], None]
+    ) -> None:
         """`say` begins a sound, unless that does not suit; `hush` stops one."""
-        self._config = config.backchannel
-        self._endpointing = config.endpointing
+        self._config = config
         self._say = say
         self._hush = hush
         self._turn: Turn | None = None
@@ -48,32 +49,24 @@ class Backchannel:
         if turn is not None and not turn.over:
             self._hush(turn)
 
-    def listen(self, told: Overlap, detection: ServerVad | SemanticVad) -> None:
-        """With each frame: what has been told so far."""
+    def listen(self, told: Overlap, left_of_pause_ms: Callable[[], float]) -> None:
+        """With each frame: what has been told so far, and how far a pause is from ending the turn."""
         if self._turn is not None and self._turn.over:
             self._turn = None
         if self._turn is None:
-            if self._is_moment(told, detection):
+            if self._is_moment(told, left_of_pause_ms):
                 self._answer(told)
         elif told.silence_ms < self._config.pause_ms and self._turn.times.first_audio_s is None:
             self.end()  # too late: the user speaks again
 
-    def _is_moment(self, told: Overlap, detection: ServerVad | SemanticVad) -> bool:
+    def _is_moment(self, told: Overlap, left_of_pause_ms: Callable[[], float]) -> bool:
         if self._config.after_s is None or told.speech_ms - self._answered_ms < 1000 * self._config.after_s:
             return False
         if not told.final or told.silence_ms < self._config.pause_ms or not words_of(told.words):
             return False
-        looks = completeness(told.words, told.language)
-        if looks is Completeness.FINISHED:
+        if completeness(told.words, told.language) is Completeness.FINISHED:
             return False
-        return self._ends_turn_ms(looks, detection) - told.silence_ms >= self._config.room_ms
-
-    def _ends_turn_ms(self, looks: Completeness, detection: ServerVad | SemanticVad) -> float:
-        """The silence that would end the turn."""
-        if isinstance(detection, ServerVad):
-            return detection.silence_duration_ms
-        waits = self._endpointing.waits(detection.eagerness)
-        return waits.open_ms if looks is Completeness.OPEN else waits.unfinished_ms
+        return left_of_pause_ms() >= self._config.room_ms
 
     def _answer(self, told: Overlap) -> None:
         known = lexicon(told.language)

@@ -88,6 +88,13 @@ class Ear:
         return 0.0 if self._detector is None else self._detector.silence_ms
 
     @property
+    def left_of_pause_ms(self) -> float:
+        """How much longer the user may be silent before the turn is over; 0 when there is no utterance."""
+        if self.hearing is None or self._detector is None:
+            return 0.0
+        return self._required_silence_ms(self._detector, self.hearing) - self._detector.silence_ms
+
+    @property
     def heard_ms(self) -> int:
         """The session's time."""
         return round(samples_to_ms(self.heard_samples, SPEECH_RATE_HZ))
@@ -148,10 +155,6 @@ class Ear:
         self._fed_sample = onset.padded_sample + self._offset
         return Onset(round(samples_to_ms(self._fed_sample, SPEECH_RATE_HZ)))
 
-    def recent(self, duration_ms: float) -> bytes:
-        """The newest sound, at most a second of it."""
-        return bytes(self._recent[-BYTES_PER_SAMPLE * ms_to_samples(duration_ms, SPEECH_RATE_HZ) :])
-
     def dismiss(self) -> None:
         """The sound that was taken for speech, or may yet be, is none."""
         if self._detector is not None:
@@ -204,13 +207,15 @@ class Ear:
     def _is_over(self, detector: SpeechDetector, hearing: Hearing) -> bool:
         if hearing.fed_samples + ms_to_samples(100, SPEECH_RATE_HZ) > self._config.max_unanswered_s * SPEECH_RATE_HZ:
             return True
-        assert self._policy is not None
         if (detector.speaking and detector.silence_ms == 0) or detector.undecided:
             return False
+        return detector.silence_ms >= self._required_silence_ms(detector, hearing)
+
+    def _required_silence_ms(self, detector: SpeechDetector, hearing: Hearing) -> float:
+        assert self._policy is not None
         words = hearing.transcript
         ending = Ending.UNKNOWN if self._prosody is None else self._prosody.ending(detector.silence_samples)
-        pause = Pause(words.text, words.language or self._language, ending)
-        return detector.silence_ms >= self._policy.required_silence_ms(pause)
+        return self._policy.required_silence_ms(Pause(words.text, words.language or self._language, ending))
 
     def _feed(self, hearing: Hearing) -> None:
         new_samples = self.heard_samples - self._fed_sample

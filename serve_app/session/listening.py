@@ -70,7 +70,9 @@ class Listening:
         """What is being answered on a guess."""
         self._echo = EchoGuard(self._config.interruption.echo_likeness)
         self._reprompt = Reprompt(self._config.reprompt)
-        self._backchannel = Backchannel(self._config, self._hum, lambda turn: floor.replies.hush(turn.writer.id))
+        self._backchannel = Backchannel(
+            self._config.backchannel, self._hum, lambda turn: floor.replies.hush(turn.writer.id)
+        )
         self._own_voice = OwnVoice(self._echo, floor.loudspeaker)
 
     @property
@@ -234,9 +236,9 @@ class Listening:
         )
 
     def _listen_along(self) -> None:
-        hearing, detection = self._ear.hearing, self._floor.settings.audio.input.turn_detection
-        if self._backchannel.is_on and hearing is not None and detection is not None and not self._ear.suspects:
-            self._backchannel.listen(self._told(hearing), detection)
+        hearing = self._ear.hearing
+        if self._backchannel.is_on and hearing is not None and self._ear.detects and not self._ear.suspects:
+            self._backchannel.listen(self._told(hearing), lambda: self._ear.left_of_pause_ms)
 
     def _hum(self, words: str) -> Turn | None:
         settings, replies = self._floor.settings, self._floor.replies

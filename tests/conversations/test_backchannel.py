@@ -147,7 +147,7 @@ def test_it_stops_when_the_words_end_the_turn() -> None:
     """The recogniser thinks again: the sentence is whole, and the reply begins while the sound is on."""
     scene = telling((0.5, 3.0), words="I went to the station")
     scene.config = scene.config.model_copy(update={"backchannel": BackchannelConfig(after_s=2, room_ms=200)})
-    scene.tts = fake_tts.Config(word_ms=900)
+    scene.tts = fake_tts.Config(word_ms=1800)
     log = scene.play()
     (hum,) = hums(log)
     assert hum.response.status == "cancelled"
