@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
 from deployments.asr.contract import Transcript
-from deployments.runtime import clock
 from deployments.runtime.errors import ParleyError
 from serve_app.session import events as ev
 from serve_app.session.closing import FAILED, IDLE, SLOW_CLIENT, Closing
 from serve_app.session.commands import Append, Command, ResponseOptions
 from serve_app.session.control import Control
 from serve_app.session.history import History
+from serve_app.session.idleness import Idleness
 from serve_app.session.ids import new_id
 from serve_app.session.item_desk import ItemDesk
 from serve_app.session.items import Item
@@ -75,7 +75,7 @@ class Session:
         self._over = asyncio.Event()
         self._happened: deque[tuple[Event, Plan]] = deque()
         self._running_effects = False
-        self._active_s = 0.0
+        self._idleness = Idleness(self._config.idle_s)
         self.loudspeaker = Loudspeaker()
         self.conversation = Conversation(
             self.conversation_id,
@@ -107,7 +107,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._open(tasks)
-                tasks.create_task(self._watch_idleness())
+                tasks.create_task(self._close_when_idle())
                 await self._over.wait()
                 raise _Over
         except* _Over:
@@ -168,7 +168,7 @@ class Session:
         before = self.state
         self.state, effects = step(before, event)
         if self.state is not before:
-            self._active_s = clock.now_s()
+            self._idleness.stir()
             self.emit(ev.StateChanged(self.state.value))
         for effect in effects:
             self._effects[effect](plan)
@@ -177,7 +177,7 @@ class Session:
 
     def _open(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
-        self._active_s = clock.now_s()
+        self._idleness.stir()
         self._calls = OpenCalls(self._config.tools, tasks, on_slow=self._cover, on_expired=self._expire)
         self.desk = ItemDesk(self.conversation, self._config.max_text_chars)
         self.utterances = Utterances(self.conversation, self._around.asr, self.id, self._config, tasks)
@@ -226,7 +226,7 @@ class Session:
     async def _take(self, command: Command) -> None:
         if not isinstance(command, Append):
             self._told_of_bad_sound = False
-            self._active_s = clock.now_s()
+            self._idleness.stir()
             await self._control.obey(command)
         elif (error := await self._hear(command.pcm)) is not None:
             # Once: what is wrong with a stream, over the bound say, is so with each piece until a command mends it.
@@ -243,15 +243,9 @@ class Session:
             return error
         return None
 
-    async def _watch_idleness(self) -> None:
-        while True:
-            if self.state is not State.LISTENING and self.state is not State.IDLE:
-                self._active_s = clock.now_s()
-            rest_s = self._active_s + self._config.idle_s - clock.now_s()
-            if rest_s <= 0:
-                self.close(IDLE)
-                return
-            await asyncio.sleep(rest_s)
+    async def _close_when_idle(self) -> None:
+        await self._idleness.wait(lambda: self.state not in (State.LISTENING, State.IDLE))
+        self.close(IDLE)
 
     def _cover(self) -> None:
         """A function takes long: say so, unless somebody speaks. It is no part of the conversation."""

@@ -26,6 +26,7 @@ export class Connection {
     this.timer = null;
     this.failures = 0;
     this.lost = false;
+    this.key = null; // for a server that wants one
     this.token = null; // opens the lost session once
     this.resuming = false;
     this.heard_ms = null; // how much was played of the reply that was cut off
@@ -65,12 +66,17 @@ export class Connection {
   connect() {
     this.leave(GIVEN_UP);
     this.resuming = this.token !== null;
-    const socket = new WebSocket(this.resuming ? this.addressOfLost() : this.url);
+    const socket = new WebSocket(this.resuming ? this.addressOfLost() : this.url, this.protocols());
     this.socket = socket;
     this.timer = setTimeout(() => this.closed(1006, ""), CONNECT_LIMIT_MS);
     socket.onmessage = ({ data }) => this.heard(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.closed(code, reason);
     this.become("connecting");
+  }
+
+  /** Browsers let a page set no headers: the key goes where OpenAI takes it from them. */
+  protocols() {
+    return this.key ? ["realtime", `openai-insecure-api-key.${this.key}`] : [];
   }
 
   addressOfLost() {

@@ -10,6 +10,7 @@ import { Speaker } from "./speaker.js";
 import { Timeline } from "./timeline.js";
 
 const find = (id) => document.getElementById(id);
+const KEY = "parley-key";
 const PREROLL_FRAMES = 100; // 2 s that were said while the connection was not there yet
 
 const address = new URL("v1/realtime?model=parley&parley_events=1", document.baseURI);
@@ -49,6 +50,8 @@ const conversation = new Conversation({
   onChange: show,
   onError: (text) => (text ? notice.show("error", text, dismiss) : notice.hide("error")),
 });
+
+connection.key = sessionStorage.getItem(KEY);
 
 const microphone = new Microphone({ onFrame: hear, onTrouble: microphoneTroubled });
 
@@ -152,7 +155,29 @@ const retryNow = { label: "Try now", act: () => connection.open() };
 function gaveUp(trouble) {
   const wasTalking = talking;
   stopTalking();
+  if (trouble.kind === "key") {
+    askForKey(trouble, wasTalking);
+    return;
+  }
   notice.show("connection", trouble.message, wasTalking ? { label: "Try again", act: startTalking } : retryNow);
+}
+
+/** Kept for as long as the tab is open. */
+function askForKey(trouble, wasTalking) {
+  const wrong = connection.key !== null;
+  notice.show("connection", wrong ? "The server does not know this key." : trouble.message);
+  find("key").hidden = false;
+  find("key-text").focus();
+  find("key").onsubmit = (event) => {
+    event.preventDefault();
+    // A key is one word, as a header or a subprotocol can carry it.
+    connection.key = find("key-text").value.replace(/[^!#$%&'*+.^_`|~0-9A-Za-z-]/g, "") || null;
+    if (connection.key) sessionStorage.setItem(KEY, connection.key);
+    find("key").hidden = true;
+    find("key-text").value = "";
+    if (wasTalking) startTalking();
+    else connection.open();
+  };
 }
 
 const MOODS = {

@@ -43,6 +43,7 @@ const CLOSING = {
   1000: (reason) => new Trouble("ended", sentence("The server ended the session", reason)),
   1001: () => new Trouble("stopping", "The server is shutting down.", { retry: true }),
   1008: (reason) => new Trouble("refused", sentence("The server refused to go on", reason)),
+  3000: () => new Trouble("key", "This server opens with a key."),
   1013: () => new Trouble("full", "The server is full: everyone it has room for is talking. Try again in a moment."),
 };
 

@@ -30,6 +30,8 @@ class Script:
     """Accept and close with this code and reason."""
     drop_at_once: bool = False
     """Accept and break off without a close frame."""
+    key: str | None = None
+    """Wanted from everybody."""
     token: str | None = None
     """Given out with `session.created`, and wanted from who comes back."""
 
@@ -111,12 +113,15 @@ class StandIn:
 
     async def _realtime(self, websocket: WebSocket) -> None:
         script = self.script
-        await websocket.accept()
+        await websocket.accept("realtime" if "realtime" in websocket.scope["subprotocols"] else None)
         if script.close_at_once:
             await websocket.close(*script.close_at_once)
             return
         if script.drop_at_once:
             await self._break_off()
+            return
+        if script.key and f"openai-insecure-api-key.{script.key}" not in websocket.scope["subprotocols"]:
+            await websocket.close(3000, "invalid_request_error.invalid_api_key")
             return
         token = websocket.query_params.get("resume")
         if token is not None:

@@ -84,6 +84,24 @@ def test_a_full_server_says_so_and_can_be_tried_again(page: Page, stand_in: Stan
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
+def test_a_server_that_wants_a_key_is_given_one(page: Page, stand_in: StandIn) -> None:
+    stand_in.script = Script(key="sk-right", token="t1")
+    _types(page, "hello")
+    expect(page.get_by_role("alert")).to_contain_text("This server opens with a key.")
+    field = page.get_by_label("Key")
+    expect(field).to_be_focused()
+    for key, words in (("sk-wrong é,", "The server does not know this key."), ("sk-right", "")):
+        field.fill(key)
+        page.get_by_role("button", name="Use it").click()
+        expect(page.get_by_role("alert")).to_have_text(re.compile(words))
+    expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
+    expect(field).to_be_hidden()
+    # The tab remembers it.
+    page.reload()
+    _types_and_is_answered(page)
+    assert len(stand_in.sessions) == 2
+
+
 def test_a_lost_connection_comes_back_and_the_conversation_goes_on(page: Page, stand_in: StandIn) -> None:
     _talk(page)
     expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
