@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.duplex.line import Line, Message
-from benchmarks.duplex.microphone import FRAME_S, Microphone
+from benchmarks.duplex.microphone import Microphone
 from benchmarks.duplex.mixing import Heard
 from benchmarks.duplex.playback import Playback
 from benchmarks.duplex.take import Said, Take
@@ -48,7 +49,6 @@ class Client:
         self._active = 0
         self._user_speaks = False
         self._changed = asyncio.Event()
-        self._over = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
 
     async def play(self) -> Take:
@@ -84,8 +84,8 @@ class Client:
         for n, sound in enumerate(self._sounds):
             after_s = trial.delay_ms / 1000
             if n:
-                heard = len(self._take_responses())
-                await self._until(lambda before=heard: len(self._take_responses()) > before, _WATCHED_S[Right.YIELD])
+                before = self._replies()
+                await self._until(functools.partial(self._has_more_replies, before), _WATCHED_S[Right.YIELD])
                 after_s = _TWICE_AFTER_S
             await self._say(sound, _now_s() + after_s)
         await self._watch()
@@ -126,13 +126,21 @@ class Client:
         settled = self._trial.kind is not Kind.DURING_CALL or (not self._calls and self._active == 0)
         return later and sounding and settled
 
-    def _take_responses(self) -> set[str]:
-        return {block.response_id for block in self._playback.blocks}
+    def _replies(self) -> int:
+        return len({block.response_id for block in self._playback.blocks})
 
-    async def _until(self, condition: Any, at_most_s: float) -> None:
-        deadline_s = _now_s() + at_most_s
-        while not condition() and _now_s() < deadline_s:
-            await asyncio.sleep(FRAME_S / 2)
+    def _has_more_replies(self, before: int) -> bool:
+        return self._replies() > before
+
+    async def _until(self, condition: Callable[[], bool], at_most_s: float) -> None:
+        """Wait for something that follows from a message or a function's end."""
+        try:
+            async with asyncio.timeout(at_most_s):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return
 
     async def _ask_what_is_kept(self) -> None:
         items = {block.item_id for block in self._playback.blocks}
@@ -152,6 +160,7 @@ class Client:
     async def _read(self) -> None:
         async for message in self._line.messages():
             self._note(message, _now_s())
+            self._changed.set()
 
     def _note(self, message: Message, now_s: float) -> None:
         match message["type"]:
@@ -170,10 +179,14 @@ class Client:
             case "response.function_call_arguments.done":
                 running = self._tasks.create_task(self._run_function(message["call_id"]))
                 self._calls.add(running)
-                running.add_done_callback(self._calls.discard)
+                running.add_done_callback(self._end_function)
             case "conversation.item.retrieved":
                 self._take.kept[message["item"]["id"]] = _text(message["item"])
         self._take.events.append((now_s, message))
+
+    def _end_function(self, running: "asyncio.Task[None]") -> None:
+        self._calls.discard(running)
+        self._changed.set()
 
     async def _run_function(self, call_id: str) -> None:
         """Takes a second; its result is sent, and an answer asked for as soon as nobody speaks."""

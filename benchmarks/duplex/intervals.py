@@ -67,7 +67,5 @@ def _binomial(count: int, share: float) -> list[float]:
     """P(X <= k) of so many draws, for k = 0 … count."""
     return [
         float(value)
-        for value in np.cumsum(
-            [math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(count + 1)]
-        )
+        for value in np.cumsum([math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(count + 1)])
     ]

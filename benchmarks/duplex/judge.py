@@ -1,5 +1,6 @@
 """From what a client noted to what is reported of the trial."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -181,7 +182,7 @@ def _judge_seams(trial: Trial, take: Take, studio: Studio | None, verdict: Verdi
             pcm = b"".join(clause.pcm for clause in studio.reply(_text_of(trial, take, response_id)))
             reference: Samples = np.frombuffer(pcm, "<i2").astype(np.float64)
             verdict.resume_ms += seam.errors_by_reference_ms(blocks, reference, complete=complete)
-        gaps = [after.start_s - before.end_s for before, after in zip(blocks, blocks[1:], strict=False)]
+        gaps = [after.start_s - before.end_s for before, after in itertools.pairwise(blocks)]
         verdict.pause_ms = max([verdict.pause_ms, *(1000 * gap_s for gap_s in gaps)])
 
 

@@ -153,16 +153,23 @@ def sample(trials: Sequence[Trial], every: int) -> tuple[Trial, ...]:
 
 
 def _all(counts: dict[Kind, int], seed: int, label: str, *, recorded_only: bool) -> tuple[Trial, ...]:
-    """Every second trial of a kind is of the held-out half."""
+    """Every second trial of a kind is of the held-out half; each half has all ratios, in an order of chance."""
     trials = []
     for kind, count in counts.items():
+        ratios = {half: _shuffled(_SNRS_DB, count, f"{seed}/{label}/{kind}/{half}") for half in (False, True)}
         for n in range(count):
             chance = random.Random(f"{seed}/{label}/{kind}/{n}")
-            trials.append(_made(kind, n, chance, recorded_only))
+            trials.append(_made(kind, n, ratios[n % 2 == 1][n // 2], chance, recorded_only))
     return tuple(trials)
 
 
-def _made(kind: Kind, n: int, chance: random.Random, recorded_only: bool) -> Trial:
+def _shuffled(values: Sequence[float], count: int, seed: str) -> list[float]:
+    many = [values[n % len(values)] for n in range(count)]
+    random.Random(seed).shuffle(many)
+    return many
+
+
+def _made(kind: Kind, n: int, snr_db: float, chance: random.Random, recorded_only: bool) -> Trial:
     held_out = n % 2 == 1
     trial = Trial(
         kind,
@@ -170,17 +177,20 @@ def _made(kind: Kind, n: int, chance: random.Random, recorded_only: bool) -> Tri
         held_out,
         ask=REPLY_ASKED.format(chance.choice(_TOPICS)),
         background=chance.choice(noises.BACKGROUNDS[held_out]),
-        snr_db=_SNRS_DB[n // 2 % 3],
+        snr_db=snr_db,
         delay_ms=chance.uniform(1000, 2600),
     )
     if kind in (Kind.ECHO, Kind.OVER_ECHO):
         trial = _with_echo(trial, n // 2)
     if kind in (Kind.NOISE, Kind.NOISE_ALONE):
-        trial = _with_noise(trial, n // 2, chance)
-    elif kind is Kind.SILENCE:
+        return _with_noise(trial, n // 2, chance)
+    if kind is Kind.ECHO:
+        return trial
+    if kind is Kind.SILENCE:
         return replace(trial, ask="hello")
-    elif kind is not Kind.ECHO:
-        trial = _with_speech(trial, n // 2, chance, recorded_only)
+    trial = _with_speech(trial, n // 2, chance, recorded_only)
+    if kind is Kind.OVER_ECHO:
+        return replace(trial, gain_db=chance.choice((0.0, 6.0)))
     if kind is Kind.FIRST_WORD:
         return replace(trial, delay_ms=chance.uniform(0, 250))
     if kind is Kind.DURING_CALL:
