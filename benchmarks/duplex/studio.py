@@ -37,15 +37,17 @@ class Spoken:
 
 
 class Studio:
-    """A thread with the real stage server in it."""
+    """A thread with the real stage server in it, while entered."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="studio", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._thread: threading.Thread
         self._server = TtsServer(espeak.Engine(espeak.Config()))
         self._kept: dict[SpeechRequest, Spoken] = {}
 
     def __enter__(self) -> "Studio":
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="studio", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(_DEADLINE_S)
         return self
