@@ -66,6 +66,8 @@ class Listening:
         self._guessed: Transcript | None = None
         """What is being answered on a guess."""
         self._echo = EchoGuard(self._config.interruption.echo_likeness)
+        self._room_db = self._ear.noise_db
+        """When nothing is played: a steady echo would be taken for the room."""
 
     @property
     def _may_interrupt(self) -> bool:
@@ -143,7 +145,7 @@ class Listening:
         """Whether what was heard just now is the assistant's own voice."""
         heard = self._ear.recent(_COMPARED_MS)
         played = self._floor.loudspeaker.played(clock.now_s(), (_COMPARED_MS + _MOST_DELAY_MS) / 1000)
-        return self._echo.is_echo(heard, played)
+        return self._echo.is_echo(heard, played, self._room_db)
 
     def _on_onset(self, start_ms: int) -> None:
         if self._is_echo():
@@ -164,6 +166,8 @@ class Listening:
         self._floor.happen(event, Plan(silence_ms=endpoint.silence_ms))
 
     def _after_frame(self) -> None:
+        if self._floor.state not in (State.SPEAKING, State.HELD):
+            self._room_db = self._ear.noise_db
         if self._floor.state is State.SPEAKING:
             self._watch_for_speech()
         elif self._floor.state is State.HELD:
