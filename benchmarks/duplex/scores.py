@@ -87,6 +87,10 @@ def _tools(verdicts: Sequence[Verdict]) -> Estimate:
     return rate(sum(verdict.lost + verdict.repeated for verdict in verdicts), calls)
 
 
+def _late_ms(verdicts: Sequence[Verdict]) -> Estimate:
+    return quantile([verdict.wake_late_ms for verdict in verdicts], 0.5)
+
+
 HESITATIONS = (Kind.HESITATION, Kind.NUMBER)
 FIGURES = (
     Figure("yield rate", _yield_rate, "≥ 0.98", lambda value: value >= 0.98),
@@ -105,6 +109,7 @@ FIGURES = (
     Figure("resume error, worst (ms)", _resume_worst_ms, "≤ 1", lambda value: value <= 1),
     Figure("heard-exact error, mean (words)", _heard_words, "≤ 0.5", lambda value: value <= 0.5),
     Figure("tools lost or repeated, per call", _tools, "0", lambda value: value == 0),
+    Figure("the client's own worst lateness in a trial, p50 (ms)", _late_ms),
 )
 
 
