@@ -7,10 +7,10 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run status test lint bench clean
+.PHONY: help run status test lint bench bench-duplex clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 run: .venv/installed ## Start the server on http://127.0.0.1:8000; Ctrl-C stops it (CONFIG=… for another configuration)
 	@exec $(BIN)/python -m serve_app.launch $(CONFIG)
@@ -30,6 +30,9 @@ lint: .venv/installed-dev ## Check style, types and the direction of imports
 
 bench: .venv/installed-dev ## Measure, print a table, write benchmarks/out
 	$(BIN)/python -m benchmarks
+
+bench-duplex: .venv/installed-dev ## Measure who gets the turn, and how fast: 40 minutes (QUICK=1: 8)
+	$(BIN)/python -m benchmarks.duplex $(if $(QUICK),--quick)
 
 clean: ## Remove caches and build outputs; the virtual environment stays
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out

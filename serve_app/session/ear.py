@@ -95,6 +95,11 @@ class Ear:
         return self._required_silence_ms(self._detector, self.hearing) - self._detector.silence_ms
 
     @property
+    def noise_db(self) -> float:
+        """Level of the room, in dB of full scale; -100 where nothing is detected."""
+        return -100.0 if self._detector is None else self._detector.noise_floor_db
+
+    @property
     def heard_ms(self) -> int:
         """The session's time."""
         return round(samples_to_ms(self.heard_samples, SPEECH_RATE_HZ))

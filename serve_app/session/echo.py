@@ -22,6 +22,13 @@ _EMPHASIS = 0.95
 _FLOOR = 1e-4
 """Added to the energies: near digital silence nothing resembles anything."""
 
+_NEWEST = _RATE_HZ // 10
+"""100 ms, in which is looked for what the copy leaves."""
+_EXPLAINED = 0.5
+"""Least correlation of these with the copy. With 0.3, people who speak over an echo are taken for it more often."""
+_ABOVE_NOISE_DB = 3.0
+"""What is left of an echo is the room's noise, and no louder than this above it."""
+
 _COPIES = 12
 _WORSE = 0.85
 """Alone, copies vary by less: 0.97 to 1 through the air, 0.43 to 0.6 in a reverberant room."""
@@ -37,6 +44,8 @@ class Likeness:
     """Normalised: 1 for a copy, 0 for nothing alike."""
     delay_ms: float
     """How far before the end of what was played its original ends."""
+    rest_db: float = 0.0
+    """Level of what is left of the newest 100 ms without the copy, in dB of full scale; 0 where they hold none."""
 
 
 class EchoGuard:
@@ -50,11 +59,18 @@ class EchoGuard:
         self._threshold = threshold
         self._copies: deque[float] = deque(maxlen=_COPIES)
 
-    def is_echo(self, heard: bytes, played: bytes) -> bool:
-        """Whether the newest sound of the microphone (16 kHz) is what the client has just played (24 kHz)."""
+    def is_echo(self, heard: bytes, played: bytes, noise_db: float = -100.0) -> bool:
+        """Whether the newest sound of the microphone (16 kHz) is what the client has just played (24 kHz).
+
+        In a loud room (`noise_db`) a copy resembles its original less, and at the start of a clause least: there it is
+        one if nothing but the room is left without it.
+        """
         if not played:
             return False
-        correlation = likeness(heard, played).correlation
+        found = likeness(heard, played)
+        if found.rest_db <= noise_db + _ABOVE_NOISE_DB:
+            return True
+        correlation = found.correlation
         usual = min(self._copies) if len(self._copies) == _COPIES else 0.0
         if correlation < max(self._threshold, _WORSE * usual):
             return False
@@ -68,7 +84,8 @@ class EchoGuard:
 
 def likeness(heard: bytes, played: bytes) -> Likeness:
     """Compare the microphone's newest sound (16 kHz) with what the client has played up to now (24 kHz, longer)."""
-    mic, voice = _prepared(heard, SPEECH_RATE_HZ), _prepared(played, VOICE_RATE_HZ)
+    heard_plain, played_plain = _at_rate(heard, SPEECH_RATE_HZ), _at_rate(played, VOICE_RATE_HZ)
+    mic, voice = _emphasised(heard_plain), _emphasised(played_plain)
     if mic.size == 0 or voice.size < mic.size:
         return Likeness(0.0, 0.0)
     size = 1 << (voice.size + mic.size - 1).bit_length()
@@ -79,9 +96,22 @@ def likeness(heard: bytes, played: bytes) -> Likeness:
     correlation = np.abs(cross) / np.sqrt((energy + _FLOOR) * (float(mic.dot(mic)) + _FLOOR))
     best = int(np.argmax(correlation))
     behind = voice.size - mic.size - best
-    return Likeness(float(correlation[best]), behind * 1000 / _RATE_HZ)
+    rest_db = _rest_db(heard_plain[-_NEWEST:], played_plain[: played_plain.size - behind][-_NEWEST:])
+    return Likeness(float(correlation[best]), behind * 1000 / _RATE_HZ, rest_db)
 
 
-def _prepared(pcm: bytes, rate_hz: int) -> Floats:
-    samples = to_float(Resampler(rate_hz, _RATE_HZ).push(pcm, last=True))
+def _rest_db(newest: Floats, copy: Floats) -> float:
+    """Level of `newest` without the share of `copy` in it, by least squares; 0 where that explains too little."""
+    both, alone, together = float(newest.dot(newest)), float(copy.dot(copy)), float(newest.dot(copy))
+    explained = together**2 / ((both + _FLOOR) * (alone + _FLOOR))
+    if explained < _EXPLAINED**2:
+        return 0.0
+    return 10 * float(np.log10(max(both * (1 - explained), _FLOOR) / newest.size))
+
+
+def _at_rate(pcm: bytes, rate_hz: int) -> Floats:
+    return to_float(Resampler(rate_hz, _RATE_HZ).push(pcm, last=True))
+
+
+def _emphasised(samples: Floats) -> Floats:
     return samples[1:] - np.float32(_EMPHASIS) * samples[:-1] if samples.size else samples

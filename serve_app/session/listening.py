@@ -179,6 +179,8 @@ class Listening:
         self._floor.happen(event, Plan(silence_ms=endpoint.silence_ms))
 
     def _after_frame(self) -> None:
+        if self._floor.state not in (State.SPEAKING, State.HELD) and not self._backchannel.sounds:
+            self._own_voice.room_db = self._ear.noise_db
         if self._floor.state is State.SPEAKING:
             self._watch_for_speech()
         elif self._floor.state is State.HELD:

@@ -26,10 +26,12 @@ class OwnVoice:
         self._recent = bytearray()
         self._room = b""
         self._until_s = 0.0
+        self.room_db = -100.0
+        """Level of the room when nothing is played: a steady echo would be taken for it."""
 
     def is_heard(self, now_s: float) -> bool:
         """Whether the newest sound of the microphone is what the client has just played."""
-        return self._guard.is_echo(bytes(self._recent), self._loudspeaker.played(now_s, _REACH_S))
+        return self._guard.is_echo(bytes(self._recent), self._loudspeaker.played(now_s, _REACH_S), self.room_db)
 
     def without(self, frame: bytes, now_s: float, *, sounds: bool, user_speaks: bool) -> bytes:
         """The microphone's next frame, or the room's sound in its place. `sounds`: a backchannel is made or played."""

@@ -63,6 +63,31 @@ def test_a_person_over_the_echo_is_noticed_once_the_echo_is_known() -> None:
     assert guard.is_echo(pcm(echo), played)
 
 
+def at_the_start_of_a_clause(played: bytes, person_db: float | None = None) -> tuple[bytes, float]:
+    """An echo that has lasted for 80 ms in a room 10 dB below it; the room's level in dB of full scale."""
+    echo = heard(played, -12, 100)
+    echo[: -round(0.08 * SPEECH_RATE_HZ)] = 0
+    noise = np.random.default_rng(5).standard_normal(echo.size)
+    noise *= np.sqrt((echo[echo != 0] ** 2).mean() / 10)
+    sound = echo + noise
+    if person_db is not None:
+        person = np.frombuffer(hiss(0.32, SPEECH_RATE_HZ, 2), "<i2").astype(np.float64)
+        sound += person * np.sqrt((noise**2).mean() / (person**2).mean()) * 10 ** (person_db / 20)
+    return pcm(sound), float(10 * np.log10((noise**2).mean() / 32768**2))
+
+
+def test_an_echo_that_begins_in_a_loud_room_is_none_other_than_before() -> None:
+    played = hiss(0.92, VOICE_RATE_HZ, 1)
+    guard = EchoGuard(0.38)
+    for _ in range(20):
+        assert guard.is_echo(pcm(heard(played, -12, 100)), played)
+    sound, room_db = at_the_start_of_a_clause(played)
+    assert not guard.is_echo(sound, played), "by its likeness alone"
+    assert guard.is_echo(sound, played, room_db)
+    louder, _ = at_the_start_of_a_clause(played, person_db=15)
+    assert not guard.is_echo(louder, played, room_db)
+
+
 def test_where_nothing_was_played_nothing_is_an_echo() -> None:
     assert not EchoGuard(0.38).is_echo(hiss(0.32, SPEECH_RATE_HZ, 2), b"")
 
