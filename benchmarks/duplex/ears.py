@@ -7,8 +7,9 @@ from deployments.asr.contract import AsrOptions, Transcript
 from deployments.runtime import clock
 
 _LAG_S = 0.15
-"""From a word's end until it is among the interim words. With the blocks of 100 ms in which a session feeds it, 150 to
-250 ms: what the embedded recogniser takes for the first words of its clearest recording."""
+"""From a word's end until it is among the interim words; with the blocks of 100 ms in which a session feeds it, 150 to
+250 ms. The embedded recogniser, blocks included: median 120 ms, three quarters 210, nine tenths 290 (142 words of the
+recordings). With 0.35 instead, 36 of 40 backchannels keep the turn instead of 37."""
 _BEFORE_ONSET_S = 0.6
 """An utterance is opened at most this long after it began: padding, and the time to be certain of speech."""
 

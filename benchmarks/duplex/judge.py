@@ -152,12 +152,18 @@ def _announced(take: Take) -> bool:
     return bool(take.of("input_audio_buffer.speech_started"))
 
 
-def _text_of(trial: Trial, take: Take, response_id: str) -> str:
-    """All words of a reply where they can be known, else those that were sent."""
+def _sent_text(take: Take, response_id: str) -> str:
     deltas = take.of("response.output_audio_transcript.delta")
-    sent = "".join(event["delta"] for _, event in deltas if event["response_id"] == response_id)
+    return "".join(event["delta"] for _, event in deltas if event["response_id"] == response_id)
+
+
+def _whole_text(trial: Trial, take: Take, response_id: str) -> str | None:
+    """All words of a reply, said or not; None where nobody knows them. Part of a clause is spoken differently."""
+    sent = _sent_text(take, response_id)
     whole = memory.reply_to(trial.ask) if trial.ask else ""
-    return whole if whole.startswith(sent.rstrip()) else sent
+    if whole.startswith(sent.rstrip()):
+        return whole
+    return sent if _complete(take, response_id) else None
 
 
 def _judge_memory(trial: Trial, take: Take, studio: Studio, verdict: Verdict) -> None:
@@ -168,7 +174,8 @@ def _judge_memory(trial: Trial, take: Take, studio: Studio, verdict: Verdict) ->
         if response_id not in ended or _complete(take, response_id) or item_id not in take.kept:
             continue
         samples = memory.played_samples(blocks, complete=False)
-        heard = memory.heard_words(_text_of(trial, take, response_id), samples, studio)
+        text = _whole_text(trial, take, response_id) or _sent_text(take, response_id)
+        heard = memory.heard_words(text, samples, studio)
         verdict.heard_words.append(memory.differing_words(take.kept[item_id], heard))
 
 
@@ -176,10 +183,11 @@ def _judge_seams(trial: Trial, take: Take, studio: Studio | None, verdict: Verdi
     for response_id in take.responses():
         blocks = take.blocks_of(response_id)
         complete = _complete(take, response_id)
-        if studio is None:
+        text = _whole_text(trial, take, response_id)
+        if studio is None or text is None:
             verdict.resume_ms += seam.errors_by_fade_ms(blocks, complete=complete)
         else:
-            pcm = b"".join(clause.pcm for clause in studio.reply(_text_of(trial, take, response_id)))
+            pcm = b"".join(clause.pcm for clause in studio.reply(text))
             reference: Samples = np.frombuffer(pcm, "<i2").astype(np.float64)
             verdict.resume_ms += seam.errors_by_reference_ms(blocks, reference, complete=complete)
         gaps = [after.start_s - before.end_s for before, after in itertools.pairwise(blocks)]

@@ -33,7 +33,7 @@ def figures(sets: Sets) -> Table:
         tuple(columns),
         rows,
         f"{counts}. Value, 95 % interval (Wilson; order statistics; bootstrap for means), number measured. A response "
-        "latency contains the silence that ends a turn.",
+        "latency contains the silence that ends a turn; yield latencies are of the interruptions that were yielded to.",
     )
 
 
