@@ -29,7 +29,7 @@ class VadConfig(BaseModel):
     """Sound closer than this to the noise floor leaves the gate shut."""
     gate_hold_ms: float = Field(default=400, ge=0, le=5000)
     """The gate stays open this long after the last frame that opened it."""
-    preroll_ms: float = Field(default=160, ge=32, le=500)
+    preroll_ms: float = Field(default=320, ge=32, le=500)
     """Sound before the gate opened with which Silero's state is warmed up."""
 
     @property

@@ -7,6 +7,10 @@ from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, fade_in, fa
 from deployments.runtime import clock
 
 _FADE_BYTES = BYTES_PER_SAMPLE * ms_to_samples(10, VOICE_RATE_HZ)
+_CUSHION_S = 0.1
+"""After a pause that was for nothing, sound goes out again when the client has so little left: the user who was heard
+indistinctly may yet be heard plainly, and what was not sent need not be dropped.
+"""
 _FADE_AHEAD_S = 0.06
 """A held reply fades out this long before the client has played all that was sent: time for the way to it."""
 
@@ -32,6 +36,7 @@ class Playout:
         self._was_held = False
         """Since the last block: what the client lacked is no under-run."""
         self._faded = False
+        self._rests_until_s = 0.0
         self._stopped_at: int | None = None
         self._moved = asyncio.Event()
         self.worst_gap_s = 0.0
@@ -74,11 +79,14 @@ class Playout:
     def hold(self) -> None:
         """Send nothing from now on."""
         self._held = self._was_held = True
+        self._rests_until_s = 0.0
         self._moved.set()
 
-    def release(self) -> None:
-        """Send on from the sample where it stopped."""
+    def release(self, *, late: bool = False) -> None:
+        """Send on from the sample where it stopped; `late`: not before the client needs it."""
         self._held = False
+        if late and self._origin_s is not None:
+            self._rests_until_s = self._origin_s + self._sent_samples / VOICE_RATE_HZ - _CUSHION_S
         self._moved.set()
 
     def stop(self, now_s: float) -> int:
@@ -125,7 +133,7 @@ class Playout:
         if self._origin_s is None:
             return 0.0
         end = self._sent_samples + min(len(self._queue), self._block_bytes) // BYTES_PER_SAMPLE
-        return self._origin_s + (end - self._lead_samples) / VOICE_RATE_HZ - now_s
+        return max(self._origin_s + (end - self._lead_samples) / VOICE_RATE_HZ, self._rests_until_s) - now_s
 
     def _send_next(self, now_s: float) -> None:
         played_out_s = now_s - self._sent_samples / VOICE_RATE_HZ

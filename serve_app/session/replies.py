@@ -146,10 +146,10 @@ class Replies:
         if self.active is not None:
             self.active.hold()
 
-    def release(self) -> None:
-        """Send on from the very sample."""
+    def release(self, *, late: bool = False) -> None:
+        """Send on from the very sample; `late`: not before the client needs it."""
         if self.active is not None:
-            self.active.release()
+            self.active.release(late=late)
 
     def hush(self, response_id: str) -> None:
         """The user's turn is over: no sound of one who listens any more."""

@@ -93,7 +93,7 @@ class Session:
             Effect.QUEUE_TURN: self._queue_turn,
             Effect.CANCEL_TURN: self._cancel_turn,
             Effect.PAUSE: lambda _: self.replies.hold(),
-            Effect.GO_ON: lambda _: self.replies.release(),
+            Effect.GO_ON: lambda _: self.replies.release(late=True),
             Effect.HOLD: self._hold,
             Effect.RELEASE: self._release,
             Effect.NEXT: self._next,

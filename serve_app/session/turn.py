@@ -120,9 +120,9 @@ class Turn:
         """Send no more sound for now."""
         self._playout.hold()
 
-    def release(self) -> None:
-        """Send on from the very sample."""
-        self._playout.release()
+    def release(self, *, late: bool = False) -> None:
+        """Send on from the very sample; `late`: not before the client needs it."""
+        self._playout.release(late=late)
 
     def stop(self, reason: str) -> None:
         """Over now: nothing more goes out, the item keeps what was heard, the stages are told to stop."""

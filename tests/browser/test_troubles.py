@@ -90,10 +90,12 @@ def test_a_server_that_wants_a_key_is_given_one(page: Page, stand_in: StandIn) -
     expect(page.get_by_role("alert")).to_contain_text("This server opens with a key.")
     field = page.get_by_label("Key")
     expect(field).to_be_focused()
-    for key, words in (("sk-wrong é,", "The server does not know this key."), ("sk-right", "")):
-        field.fill(key)
-        page.get_by_role("button", name="Use it").click()
-        expect(page.get_by_role("alert")).to_have_text(re.compile(words))
+    field.fill("sk-wrong é,")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("The server does not know this key.")
+    field.fill("sk-right")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.locator(".line.assistant .words")).to_contain_text("Hello. It is")
     expect(field).to_be_hidden()
     # The tab remembers it.

@@ -115,6 +115,49 @@ def test_a_hold_shorter_than_the_lead_is_not_heard() -> None:
     run_virtual(scene())
 
 
+def test_after_a_pause_for_nothing_sound_waits_until_the_client_needs_it() -> None:
+    async def scene() -> None:
+        sink = Sink()
+        out = playout(sink)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(out.run())
+            tasks.create_task(out.put(silence(1000, RATE)))
+            await asyncio.sleep(0.5)
+            out.hold()
+            await asyncio.sleep(0.02)
+            out.release(late=True)
+            await asyncio.sleep(0.4)
+            out.stop(clock.now_s())
+        before = [end for at_s, end in sink.sent if at_s <= 0.5]
+        after = [(at_s, end) for at_s, end in sink.sent if at_s > 0.5]
+        assert after[0][0] == pytest.approx(before[-1] / RATE - 0.1)
+        assert after[1][0] == after[0][0], "and then the whole lead again"
+        assert out.worst_gap_s == 0
+        assert sink.pcm == silence(after[-1][1] * 1000 / RATE, RATE), "nothing twice, nothing lost"
+
+    run_virtual(scene())
+
+
+def test_a_second_suspicion_after_a_pause_holds_again() -> None:
+    async def scene() -> None:
+        sink = Sink()
+        out = playout(sink)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(out.run())
+            tasks.create_task(out.put(silence(1000, RATE)))
+            await asyncio.sleep(0.5)
+            sent = len(sink.sent)
+            for _ in range(3):
+                out.hold()
+                await asyncio.sleep(0.02)
+                out.release(late=True)
+                await asyncio.sleep(0.005)
+            assert len(sink.sent) == sent
+            out.stop(clock.now_s())
+
+    run_virtual(scene())
+
+
 def test_a_longer_hold_fades_and_goes_on_at_the_very_sample() -> None:
     async def scene() -> None:
         sound = bytes(range(250)) * 400
