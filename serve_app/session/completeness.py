@@ -8,4 +8,5 @@ class Completeness(enum.Enum):
 
     FINISHED = "a whole sentence, a question, a short answer"
     OPEN = "nothing tells"
+    HALFWAY = "more may well follow: half a number, a subject and a verb"
     UNFINISHED = "more must follow"

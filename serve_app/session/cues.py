@@ -47,7 +47,7 @@ def _by_words(words: list[str], cues: Lexicon, *, closed: bool) -> Completeness:
         return number
     if closed or (question and len(words) >= 3):
         return Completeness.FINISHED
-    return Completeness.OPEN
+    return Completeness.HALFWAY if last in cues.copulas else Completeness.OPEN
 
 
 def _dangles(words: list[str], cues: Lexicon) -> bool:

@@ -76,10 +76,10 @@ class Ear:
 
     @property
     def speech_ms(self) -> float:
-        """From the onset of the utterance in progress to its last speech sample so far; 0 when there is none."""
+        """From the onset of the utterance in progress to its last certain speech sample; 0 when there is none."""
         if self.hearing is None or self._detector is None:
             return 0.0
-        last = self._detector.last_speech_sample + self._offset
+        last = self._detector.certain_speech_sample + self._offset
         return max(0.0, samples_to_ms(last - self._onset_sample, SPEECH_RATE_HZ))
 
     @property

@@ -50,10 +50,11 @@ class SilenceEndpointing:
 class SemanticEndpointing:
     """`semantic_vad`: early after a finished sentence, late where more must follow.
 
-    The words choose one of three waits; the melody moves it towards a neighbour. Words of which more must follow are
-    believed whatever the melody.
+    The words choose a wait; where they tell little, the melody moves it towards a neighbour. Words of which more may or
+    must follow are believed whatever the melody: voices fall at the end of each group of a number.
 
                finished_ms ─── finished_held ──▶ · ◀── falling ─── open_ms ── open_held ──▶ ·        unfinished_ms
+                                                                                       halfway
     """
 
     def __init__(self, waits: SemanticWaits, prosody: ProsodyConfig) -> None:
@@ -62,6 +63,7 @@ class SemanticEndpointing:
         self._wait_ms = {
             Completeness.FINISHED: finished,
             Completeness.OPEN: opened,
+            Completeness.HALFWAY: held_on,
             Completeness.UNFINISHED: unfinished,
         }
         self._moved_ms = {

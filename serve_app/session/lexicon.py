@@ -47,6 +47,8 @@ class Lexicon(BaseModel):
     """No sentence ends with these: conjunctions, articles, possessives."""
     prepositions: Words
     """At the end only of a question ("where are you from")."""
+    copulas: Words
+    """Between a subject and what is said of it: "my name is"."""
     askers: Words
     """What a question begins with."""
     answers: Phrases

@@ -55,7 +55,7 @@ def number_completeness(words: Sequence[str], cues: Lexicon, *, closed: bool, qu
     introduced = _is_introduced(words, start, cues)
     if number.dictated or (introduced and number.digits == number.groups == 2):
         more = number.digits < _SHORTEST if introduced else number.digits <= _SHORT_GROUP
-        return Completeness.UNFINISHED if more else _long_enough(number, closed)
+        return Completeness.UNFINISHED if more else _long_enough(number, _SHORTEST, closed)
     return None
 
 
@@ -72,11 +72,14 @@ def _after_announcement(
         return None
     if number.digits < least:
         return Completeness.UNFINISHED
-    return _long_enough(number, closed) if number.dictated else None
+    return _long_enough(number, least, closed) if number.dictated else None
 
 
-def _long_enough(number: _Number, closed: bool) -> Completeness:
-    return Completeness.FINISHED if closed and number.digits >= _LONG else Completeness.OPEN
+def _long_enough(number: _Number, least: int, closed: bool) -> Completeness:
+    """Telephone numbers may go on below ten digits, and voices fall at the end of each group."""
+    if number.digits < _LONG and least == _SHORTEST:
+        return Completeness.HALFWAY
+    return Completeness.FINISHED if closed else Completeness.OPEN
 
 
 def _tail_start(words: Sequence[str], cues: Lexicon) -> int:

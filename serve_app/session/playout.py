@@ -7,7 +7,7 @@ from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, fade_in, fa
 from deployments.runtime import clock
 
 _FADE_BYTES = BYTES_PER_SAMPLE * ms_to_samples(10, VOICE_RATE_HZ)
-_CUSHION_S = 0.1
+_CUSHION_S = 0.06
 """After a pause that was for nothing, sound goes out again when the client has so little left: the user who was heard
 indistinctly may yet be heard plainly, and what was not sent need not be dropped.
 """

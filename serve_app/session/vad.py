@@ -46,6 +46,7 @@ _TAIL_REACH = ms_to_samples(120, SPEECH_RATE_HZ)
 """How far after it a quiet ending may lie."""
 _MODEL_LAG = ms_to_samples(130, SPEECH_RATE_HZ)
 """How long the model hears on after speech, where noise hides the end from the levels."""
+_USUAL_LAG = ms_to_samples(80, SPEECH_RATE_HZ)
 _UNDECIDED_REACH = ms_to_samples(200, SPEECH_RATE_HZ)
 
 _MODEL_PEAK_DB = -12.0
@@ -179,6 +180,12 @@ class SpeechDetector:
     def last_speech_sample(self) -> int:
         """The end of speech so far, exclusive; 0 before any. It is found more exactly with each frame of silence."""
         return self._heard if self._activity is _Activity.SPEAKING else self._last_speech
+
+    @property
+    def certain_speech_sample(self) -> int:
+        """The same without what the model may be hearing on after the end of speech."""
+        lag = _USUAL_LAG if self._activity is _Activity.SPEAKING else 0
+        return max(self._onset, self.last_speech_sample - lag)
 
     @property
     def silence_samples(self) -> int:

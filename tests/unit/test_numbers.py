@@ -6,6 +6,7 @@ from serve_app.session.completeness import Completeness
 from serve_app.session.cues import completeness
 
 FINISHED, OPEN, UNFINISHED = Completeness.FINISHED, Completeness.OPEN, Completeness.UNFINISHED
+HALFWAY = Completeness.HALFWAY
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ FINISHED, OPEN, UNFINISHED = Completeness.FINISHED, Completeness.OPEN, Completen
         ("my number is five five five", UNFINISHED),
         ("My number is 555.", UNFINISHED),
         ("my number is five five five one two three", UNFINISHED),
-        ("my number is five five five one two three four", OPEN),
+        ("my number is five five five one two three four", HALFWAY),
         ("my number is double five oh", UNFINISHED),
         ("My number is 555-123-4567.", FINISHED),
         ("My number is (555) 123 4567.", FINISHED),
@@ -33,7 +34,7 @@ FINISHED, OPEN, UNFINISHED = Completeness.FINISHED, Completeness.OPEN, Completen
         ("it is 4 9 1.", UNFINISHED),
         ("five five five", UNFINISHED),
         ("five five five dash", UNFINISHED),
-        ("five five five one two", OPEN),
+        ("five five five one two", HALFWAY),
         ("can you call five five five", UNFINISHED),
         ("one hundred and", UNFINISHED),
     ],
@@ -53,7 +54,7 @@ def test_a_number_that_is_read_out_waits_for_its_last_digits(text: str, expected
         ("spell it from b to d", FINISHED),
         ("tell me a number between one and ten", FINISHED),
         ("what is my number", FINISHED),
-        ("tell me what my number is", OPEN),
+        ("tell me what my number is", HALFWAY),
         ("is my lucky number seven", FINISHED),
         ("tell me about the number one", OPEN),
         ("it's five", OPEN),
@@ -75,7 +76,7 @@ def test_other_numbers_are_no_dictation(text: str, expected: Completeness) -> No
     [
         ("de", "meine nummer ist", UNFINISHED),
         ("de", "meine nummer ist null eins siebzig", UNFINISHED),
-        ("de", "meine Nummer ist null eins siebzig dreiundzwanzig fünfunddreißig", OPEN),
+        ("de", "meine Nummer ist null eins siebzig dreiundzwanzig fünfunddreißig", HALFWAY),
         ("de", "wie viel ist sieben mal acht", FINISHED),
         ("de", "zähle von eins bis zehn", FINISHED),
         ("de", "es ist drei vier", UNFINISHED),
@@ -86,13 +87,13 @@ def test_other_numbers_are_no_dictation(text: str, expected: Completeness) -> No
         ("fr", "compte de un à dix", FINISHED),
         ("es", "mi número es", UNFINISHED),
         ("es", "mi número es seis uno", UNFINISHED),
-        ("es", "mi teléfono es seis uno dos treinta y cuatro cincuenta y seis", OPEN),
+        ("es", "mi teléfono es seis uno dos treinta y cuatro cincuenta y seis", HALFWAY),
         ("es", "cuánto es siete por ocho", FINISHED),
         ("es", "cuánto es tres más uno", FINISHED),
         ("es", "cuenta de uno a diez", FINISHED),
         ("it", "il mio numero è", UNFINISHED),
         ("it", "il mio numero è tre due otto", UNFINISHED),
-        ("it", "il mio numero è tre due otto ventiquattro trentuno", OPEN),
+        ("it", "il mio numero è tre due otto ventiquattro trentuno", HALFWAY),
         ("it", "quanto fa due più uno", FINISHED),
         ("it", "conta da uno a dieci", FINISHED),
     ],

@@ -150,11 +150,15 @@ def test_the_model_is_warmed_up_with_what_came_before_the_gate_opened() -> None:
     assert set(model.asked[1:]) == {1}
 
 
+FIVE_AHEAD = VadConfig(preroll_ms=160)
+"""Five chunks are judged before the one that opened the gate."""
+
+
 def test_one_chunk_is_never_an_onset_and_two_at_the_threshold_are() -> None:
     word = clip("hello")[80 * 32 : 580 * 32]
     for probabilities, onsets in (([1.0], 0), ([0.5, 0.5], 1), ([0.24] * 20, 0), ([0.4] * 10, 0), ([0.4, 0.5, 0.4], 1)):
         edges = run_virtual(
-            edges_of(SpeechDetector(ScriptedModel([0.0] * 6 + probabilities)), [silence(500, RATE) + word])
+            edges_of(SpeechDetector(ScriptedModel([0.0] * 6 + probabilities), FIVE_AHEAD), [silence(500, RATE) + word])
         )
         assert sum(isinstance(edge, SpeechOnset) for edge in edges) == onsets, probabilities
 
@@ -187,7 +191,7 @@ def test_facts_follow_the_sound() -> None:
 
 def test_undecided_from_the_first_sign_of_speech_until_the_onset() -> None:
     async def script() -> list[tuple[bool, bool]]:
-        detector = SpeechDetector(ScriptedModel([0.0] * 8 + [0.6, 0.0, 0.0, *[0.6] * 50]))
+        detector = SpeechDetector(ScriptedModel([0.0] * 8 + [0.6, 0.0, 0.0, *[0.6] * 50]), FIVE_AHEAD)
         word = silence(500, RATE) + clip("hello")[80 * 32 : 480 * 32]
         seen = []
         for start in range(0, len(word), 640):
@@ -201,7 +205,7 @@ def test_undecided_from_the_first_sign_of_speech_until_the_onset() -> None:
 
 def test_a_doubt_that_lasts_does_not_hold_up_the_end_of_a_turn() -> None:
     async def script() -> list[bool]:
-        detector = SpeechDetector(ScriptedModel([0.0] * 6 + [0.26] * 100))
+        detector = SpeechDetector(ScriptedModel([0.0] * 6 + [0.26] * 100), FIVE_AHEAD)
         word = silence(500, RATE) + clip("hello")[80 * 32 : 480 * 32]
         seen = []
         for start in range(0, len(word), 640):
