@@ -31,7 +31,7 @@ lint: .venv/installed-dev ## Check style, types and the direction of imports
 bench: .venv/installed-dev ## Measure, print a table, write benchmarks/out
 	$(BIN)/python -m benchmarks
 
-bench-duplex: .venv/installed-dev ## Measure who gets the turn, and how fast: 40 minutes (QUICK=1: 8)
+bench-duplex: .venv/installed-dev ## Measure who gets the turn, and how fast: 15 minutes (QUICK=1: 5)
 	$(BIN)/python -m benchmarks.duplex $(if $(QUICK),--quick)
 
 clean: ## Remove caches and build outputs; the virtual environment stays
