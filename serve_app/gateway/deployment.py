@@ -1,131 +1,37 @@
-"""The Gateway deployment: what a replica holds, and how it begins and ends."""
+"""The Gateway deployment: a `GatewayServer` in a replica of Ray Serve."""
 
-import asyncio
-import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ray import serve
 from ray.serve.handle import DeploymentHandle
-from starlette.applications import Starlette
 
 from configs.schema import AppConfig
 from configs.session import SessionConfig
-from deployments.asr.client import AsrClient
-from deployments.llm.client import LlmClient
-from deployments.runtime.calls import ServePush, ServeStream
-from deployments.runtime.clock import wall_s
-from deployments.runtime.draining import wait_for_drain
 from deployments.runtime.logs import configure_logging
 from deployments.runtime.memory import keep_what_is_loaded
-from deployments.runtime.metrics import ConversationMetrics
-from deployments.tts.client import TtsClient
-from serve_app.gateway import page
-from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
-from serve_app.gateway.coming_back import ComingBack
-from serve_app.gateway.conversations import conversation_routes
-from serve_app.gateway.health import health_routes
-from serve_app.gateway.keys import ApiKeys
-from serve_app.gateway.metrics import agent_address, metrics_route
-from serve_app.gateway.models import model_routes
-from serve_app.gateway.origins import OriginPolicy
-from serve_app.gateway.readiness import Readiness
-from serve_app.gateway.realtime.entrance import Entrance
-from serve_app.gateway.realtime.limits import Limits
-from serve_app.gateway.routes import build_asgi_app
-from serve_app.gateway.sessions import Resumed, Sessions
-from serve_app.gateway.silero import SileroBatcher, SileroModel
-from serve_app.session.ids import new_id
-from serve_app.session.interruption import policy
-from serve_app.session.session import Session
-from serve_app.session.settings import SessionSettings, initial_settings
-from serve_app.session.surroundings import Surroundings
-from serve_app.store import Store
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 
 class Gateway:
-    """Holds the conversations of one replica."""
+    """Listens, and holds the conversations of one replica."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, asr: DeploymentHandle[Any], llm: DeploymentHandle[Any], tts: DeploymentHandle[Any], config: AppConfig
     ) -> None:
+        # Here and not above: Serve imports this file once more to build the graph, while everything else waits for it,
+        # and the server's own imports take a second.
+        from serve_app.gateway.server import GatewayServer
+
         configure_logging()
-        self._config = config
-        self._live = SessionConfig()
-        self._asr = AsrClient(ServePush(asr, "push"), config.deadlines.asr_s)
-        self._llm = LlmClient(ServeStream(llm, "generate"), config.deadlines.llm_s)
-        self._tts = TtsClient(ServeStream(tts, "synthesize"), config.deadlines.tts_s)
-        self._readiness = Readiness({"Asr": asr, "Llm": llm, "Tts": tts})
-        self._metrics = ConversationMetrics()
-        self._sessions = Sessions(self._make_session, config.gateway.max_sessions, self._metrics)
-        self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
-        self._store = await Store.open(config.store)
-        self._coming_back = ComingBack(self._store, self._sessions, lambda: self._live)
-        self._speech_model = SileroBatcher(await asyncio.to_thread(SileroModel))
-        self._started_s = wall_s()
+        self._server = GatewayServer(asr, llm, tts, config)
+        await self._server.start()
         keep_what_is_loaded()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take the live part of the configuration; conversations that run keep what they began with."""
-        self._live = SessionConfig.model_validate(user_config)
+        self._server.live = SessionConfig.model_validate(user_config)
 
-    def __serve_build_asgi_app__(self) -> Starlette:
+    def __serve_build_asgi_app__(self) -> "Starlette":
         """Called by Serve after the constructor."""
-        gateway = self._config.gateway
-        keys = ApiKeys.from_environment(os.environ)
-        entrance = Entrance(
-            keys,
-            ClientSecrets(self._signing_key, gateway.client_secret_ttl_s),
-            self._sessions,
-            lambda: initial_settings(self._live),
-            self._limits,
-            self._coming_back.take,
-        )
-        describe = self._readiness.describe
-        routes = [
-            *health_routes(describe),
-            *model_routes(describe, self._started_s),
-            metrics_route(agent_address),
-            *conversation_routes(self._store),
-            *page.routes(),
-        ]
-        origins = OriginPolicy(gateway.allowed_origins, gateway.public_url, keys.required)
-        return build_asgi_app(entrance, origins, routes, self._lifespan)
-
-    @asynccontextmanager
-    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
-        """Serve runs it from the constructor to the end of the replica."""
-        async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(self._close_sessions_at_drain())]
-            background.append(tasks.create_task(self._coming_back.watch()))
-            if serve.get_replica_context().rank.rank == 0:
-                background.append(tasks.create_task(self._readiness.announce(self._config.gateway.public_url)))
-            yield
-            for task in background:
-                task.cancel()
-        await self._speech_model.close()
-        await self._store.close()
-
-    async def _close_sessions_at_drain(self) -> None:
-        await wait_for_drain()
-        self._sessions.close_all()
-
-    def _make_session(self, settings: SessionSettings, resumed: Resumed | None = None) -> Session:
-        surroundings = Surroundings(
-            self._asr,
-            self._llm,
-            self._tts,
-            self._speech_model,
-            self._live,
-            self._metrics,
-            policy(self._live.interruption),
-        )
-        if resumed is not None:
-            return Session(surroundings, settings, resumed.recorder, carried=resumed.carried)
-        conversation_id = new_id("conv")
-        return Session(surroundings, settings, self._store.recorder(conversation_id), conversation_id)
-
-    def _limits(self) -> Limits:
-        gateway = self._config.gateway
-        return Limits(gateway.max_audio_append_bytes, gateway.max_message_bytes, self._live.max_text_chars)
+        return self._server.build_asgi_app()

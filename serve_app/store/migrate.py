@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
 from filelock import FileLock, Timeout
-from sqlalchemy import delete, exc, text
+from sqlalchemy import Connection, delete, exc, inspect, text
 
 from configs.store import StoreConfig
 from deployments.runtime.clock import wall_s
@@ -14,7 +11,8 @@ from deployments.runtime.errors import ConfigError
 from serve_app.store.database import private_file, sync_engine
 from serve_app.store.schema import conversation
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "0002"
+"""The newest revision in `migrations/versions`."""
 _LOCK_TIMEOUT_S = 60.0
 # Far longer than any session: the row of a conversation deleted while it ran has no writer left by then.
 _TOMBSTONE_MS = 7 * 24 * 3600 * 1000
@@ -36,38 +34,36 @@ def prepare(config: StoreConfig) -> None:
         ) from error
     except OSError as error:
         raise ConfigError(f"store: the lock {config.path}.lock cannot be made: {error.strerror}") from error
-    except CommandError as error:
-        raise ConfigError(
-            f"store: {config.path} was written by another version of Parley ({error}): run that version or a newer one"
-        ) from error
     except exc.OperationalError as error:
         raise ConfigError(f"store: {config.path} cannot be opened: {error.orig}") from error
     except exc.DatabaseError as error:
         raise _damaged(config.path, error.orig) from error
 
 
-def alembic_config() -> Config:
-    """Alembic's configuration; the connection to use goes into its `attributes`."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
-
-
 def _upgrade(config: StoreConfig) -> None:
     engine = sync_engine(config)
-    alembic = alembic_config()
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             if config.path.stat().st_size <= _CHECKED_BYTES:
                 problem = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
                 if problem != "ok":
                     raise _damaged(config.path, problem)
-            alembic.attributes["connection"] = connection
-            command.upgrade(alembic, "head")
+            if _revision(connection) != HEAD:
+                # Here: nearly every start finds a finished schema, and the import takes a quarter of a second.
+                from serve_app.store.upgrade import upgrade
+
+                upgrade(connection, config.path)
             oldest_ms = int(wall_s() * 1000) - _TOMBSTONE_MS
             connection.execute(delete(conversation).where(conversation.c.deleted_at_ms < oldest_ms))
     finally:
         engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    """None where the tables are not there yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def _damaged(path: Path, problem: object) -> ConfigError:

@@ -1,6 +1,9 @@
 """What is looked at before the server starts."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +85,32 @@ def test_what_is_no_configuration_is_said(tmp_path: Path, text: str, said: str) 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     assert problems(tmp_path / "none.yaml") == [f"cannot read {tmp_path / 'none.yaml'}: No such file or directory"]
+
+
+def test_sigterm_ends_it_as_ctrl_c_does(tmp_path: Path) -> None:
+    """With a stand-in for Ray that takes SIGTERM for itself, as Ray does, and for its command, which waits."""
+    (tmp_path / "ray" / "serve").mkdir(parents=True)
+    (tmp_path / "ray" / "__init__.py").write_text(
+        "import signal, sys\ndef init(**_):\n    signal.signal(signal.SIGTERM, lambda *_: sys.exit('killed'))\n"
+    )
+    (tmp_path / "ray" / "serve" / "__init__.py").touch()
+    (tmp_path / "ray" / "serve" / "scripts.py").write_text(
+        "import time\n"
+        "class run:\n"
+        "    def main(args, prog_name):\n"
+        "        print(prog_name, *args, flush=True)\n"
+        "        try:\n"
+        "            time.sleep(60)\n"
+        "        except KeyboardInterrupt:\n"
+        "            print('closing', flush=True)\n"
+    )
+    path = written(tmp_path / "config.yaml")
+    env = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": ""}
+    with subprocess.Popen(
+        [sys.executable, "-m", "serve_app.launch", str(path)], cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"serve run {path}\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "closing\n"
+        assert process.wait(10) == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 from sqlalchemy import make_url
 from sqlalchemy.schema import CreateTable
@@ -19,9 +20,10 @@ from sqlalchemy.schema import CreateTable
 from deployments.runtime.errors import ConfigError
 from serve_app.store import Store, StoreConfig
 from serve_app.store.database import sync_engine
-from serve_app.store.migrate import prepare
+from serve_app.store.migrate import HEAD, prepare
 from serve_app.store.schema import item, metadata
 from serve_app.store.statements import upsert
+from serve_app.store.upgrade import alembic_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,6 +141,10 @@ def test_damage_inside_the_file_is_found_at_the_start(tmp_path: Path) -> None:
         file.write(os.urandom(4096))
     with pytest.raises(ConfigError, match="is damaged"):
         open_and_close(config_for(path))
+
+
+def test_the_newest_migration_is_known_without_looking() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == HEAD
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
