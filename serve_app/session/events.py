@@ -8,6 +8,7 @@ ask for them.
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from deployments.media.video import VideoFrame
 from deployments.runtime.errors import ParleyError
 from serve_app.session.items import Item
 from serve_app.session.settings import SessionSettings
@@ -414,6 +415,24 @@ class PlaybackResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoBlock:
+    """The face's next 200 ms, right after the sound that belongs to it where something is said."""
+
+    type: ClassVar[str] = "parley.video.block"
+    at_ms: float
+    """Its start on the face's own clock, in which picture and sound are one."""
+    frames: tuple[VideoFrame, ...]
+    width: int
+    height: int
+    pcm: bytes
+    """24 kHz: what is heard with it, silence included. Transports that carry `OutputAudioDelta` leave it out."""
+    spoken_ms: float
+    """So much of it is a reply's sound, which the `OutputAudioDelta` before it holds too; the rest is silence."""
+    cut: bool = False
+    """What was sent before and is not shown yet is void: this comes next."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnTimeline:
     """Extension: how a reply came about, in milliseconds; sent with its first sound (or first text)."""
 
@@ -464,5 +483,6 @@ ServerEvent = (
     | SessionResumed
     | PlaybackHeld
     | PlaybackResumed
+    | VideoBlock
     | TurnTimeline
 )

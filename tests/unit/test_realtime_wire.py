@@ -12,6 +12,7 @@ from openai.types.realtime.realtime_session_create_response import RealtimeSessi
 from pydantic import BaseModel, TypeAdapter
 
 from deployments.media.audio import samples_of
+from deployments.media.video import VideoFrame
 from serve_app.gateway.realtime.wire import Outbound, session_object
 from serve_app.session import events as ev
 from serve_app.session.items import Item, Part
@@ -120,6 +121,7 @@ EXTENSIONS: list[ev.ServerEvent] = [
     ev.SessionResumed(("item_1",), None),
     ev.PlaybackHeld("resp_1"),
     ev.PlaybackResumed("resp_1"),
+    ev.VideoBlock(1200.0, (VideoFrame(b"\0\0\0\1e", True),), 384, 580, bytes(9600), 200.0, cut=True),
     ev.TurnTimeline("resp_1", None, 1.5, 2.5, None),
 ]
 
@@ -132,6 +134,21 @@ THEIRS: dict[str, type[BaseModel]] = {
 def wire(*events: ev.ServerEvent, extensions: bool = False) -> list[dict[str, Any]]:
     outbound = Outbound("sess_0123456789abcdef0123", extensions)
     return [orjson.loads(message) for event in events for message in outbound.messages(event)]
+
+
+def test_pictures_cross_as_base64_without_their_sound() -> None:
+    block = ev.VideoBlock(400.0, (VideoFrame(b"key", True), VideoFrame(b"next", False)), 384, 580, b"\1\0" * 4800, 0.0)
+    [message] = wire(block, extensions=True)
+    assert message.pop("event_id")
+    assert message == {
+        "type": "parley.video.block",
+        "at_ms": 400.0,
+        "spoken_ms": 0.0,
+        "cut": False,
+        "width": 384,
+        "height": 580,
+        "frames": [{"keyframe": True, "data": "a2V5"}, {"keyframe": False, "data": "bmV4dA=="}],
+    }
 
 
 def unknown_fields(value: Any, path: str = "") -> list[str]:

@@ -1,5 +1,6 @@
 """From a session's events to the messages of OpenAI's Realtime API."""
 
+from base64 import b64encode
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -50,6 +51,8 @@ class Outbound:
             self._formats.pop(event.response.id, None)
         elif not self._extensions and event.type.startswith("parley."):
             return ()
+        elif isinstance(event, ev.VideoBlock):
+            return (self._video_block(event),)
         return (self._message(event),)
 
     def _message(self, event: ev.ServerEvent) -> str:
@@ -78,6 +81,20 @@ class Outbound:
         return (
             f'{{"type":"{ev.OutputAudioDelta.type}","event_id":"{self._next_id()}",{self._sound.head},"delta":"{delta}"}}',
         )
+
+    def _video_block(self, event: ev.VideoBlock) -> str:
+        """Without its sound, which the `response.output_audio.delta` before it has."""
+        body = {
+            "type": event.type,
+            "event_id": self._next_id(),
+            "at_ms": event.at_ms,
+            "spoken_ms": event.spoken_ms,
+            "cut": event.cut,
+            "width": event.width,
+            "height": event.height,
+            "frames": [{"keyframe": f.keyframe, "data": b64encode(f.data).decode()} for f in event.frames],
+        }
+        return orjson.dumps(body).decode()
 
     def _next_id(self) -> str:
         self._sent += 1

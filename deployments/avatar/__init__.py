@@ -1,0 +1,1 @@
+"""The Avatar stage: a talking head in step with the voice."""
