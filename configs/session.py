@@ -84,6 +84,8 @@ class SessionConfig(BaseModel):
     """How far ahead of real time sound is sent: the client's cushion against a jittery network."""
     block_ms: float = Field(default=80, ge=20, le=250)
     """Length of one piece of sound on the wire."""
+    face_lead_ms: float = Field(default=400, ge=200, le=2000)
+    """The lead with a face, whose picture and sound go out in blocks of 200 ms."""
 
     max_reply_s: float = Field(default=300, gt=0, le=3600)
     """A spoken reply ends with the clause in which it gets longer, as `incomplete`."""

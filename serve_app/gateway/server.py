@@ -116,7 +116,7 @@ class GatewayServer:
             self._speech_model,
             self.live,
             self._metrics,
-            policy(self.live.interruption),
+            interruption=policy(self.live.interruption),
         )
         if resumed is not None:
             return Session(surroundings, settings, resumed.recorder, carried=resumed.carried)

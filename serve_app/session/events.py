@@ -429,7 +429,8 @@ class VideoBlock:
     spoken_ms: float
     """So much of it is a reply's sound, which the `OutputAudioDelta` before it holds too; the rest is silence."""
     cut: bool = False
-    """What was sent before and is not shown yet is void: this comes next."""
+    """Silent blocks that were sent before and are not shown yet are void: this follows what is spoken. Begins with a
+    keyframe."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,23 @@ class Ledger:
                 end = max(end, self._text_before(clause, _middle, heard_samples + 1))
         return self.text[:end].rstrip()
 
+    def phonemes(self, first_sample: int, end_sample: int) -> tuple[PhonemeTime, ...] | None:
+        """What is said in this stretch, counted from its first sample; None where the engine does not tell."""
+        inside = [
+            clause
+            for clause in self._clauses
+            if clause.first_sample < end_sample and (clause.end_sample is None or clause.end_sample > first_sample)
+        ]
+        if inside and not any(clause.phonemes for clause in inside):
+            return None
+        return tuple(
+            PhonemeTime(phoneme.symbol, phoneme.start_sample + shift, phoneme.end_sample + shift)
+            for clause in inside
+            for shift in (clause.first_sample - first_sample,)
+            for phoneme in clause.phonemes
+            if phoneme.end_sample + shift > 0 and phoneme.start_sample + shift < end_sample - first_sample
+        )
+
     def word_ends(self) -> list[tuple[int, int]]:
         """For each word that has sound, the sample of its middle and where the text ends that is heard by then."""
         return [

@@ -14,6 +14,7 @@ from deployments.runtime.errors import TooLarge
 from deployments.tts.client import TtsClient
 from serve_app.session import events as ev
 from serve_app.session.commands import ResponseOptions
+from serve_app.session.face import LiveFace
 from serve_app.session.history import messages
 from serve_app.session.item_desk import ItemDesk
 from serve_app.session.items import Item, Part
@@ -21,6 +22,7 @@ from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.metrics import SessionMetrics
 from serve_app.session.response import Conversation, ResponseWriter
 from serve_app.session.resuming import Rest
+from serve_app.session.screen import Screen
 from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings, language_of
 from serve_app.session.speculation import Speculation
 from serve_app.session.turn import Turn, TurnHooks
@@ -68,6 +70,7 @@ class Replies:
         on_output: Callable[[], None],
         on_done: Callable[[], None],
         loudspeaker: Loudspeaker,
+        screen: Screen,
     ) -> None:
         self.active: Turn | None = None
         self.queued: Plan | None = None
@@ -81,6 +84,7 @@ class Replies:
         self._on_output = on_output
         self._on_done = on_done
         self._loudspeaker = loudspeaker
+        self._screen = screen
         self._aside: dict[str, Turn] = {}
         self._guess: Speculation | None = None
 
@@ -92,7 +96,7 @@ class Replies:
     def start(self, plan: Plan, settings: SessionSettings) -> None:
         """Make the conversation's reply."""
         self.queued = None
-        self.active = self._turn(plan, settings, self._ended)
+        self.active = self._turn(plan, settings, self._ended, self._screen.face)
         self.active.start(self._tasks)
 
     def guess(self, transcript: Transcript, settings: SessionSettings) -> None:
@@ -133,6 +137,7 @@ class Replies:
         if turn is not None:
             turn.stop(reason)
             self._loudspeaker.clear(clock.now_s())
+            self._screen.cut()
             self._count(turn)
 
     def rest(self) -> Rest:
@@ -172,7 +177,13 @@ class Replies:
         for response_id in list(self._aside):
             self.stop_aside(response_id)
 
-    def _turn(self, plan: Plan, settings: SessionSettings, on_done: Callable[[Turn], None]) -> Turn:
+    def _turn(
+        self,
+        plan: Plan,
+        settings: SessionSettings,
+        on_done: Callable[[Turn], None],
+        face: LiveFace | None = None,
+    ) -> Turn:
         writer = ResponseWriter(self._conversation, settings, plan.options)
         hooks = TurnHooks(
             words=plan.words,
@@ -189,6 +200,7 @@ class Replies:
             self._config.model_copy(update=_BRIEF) if plan.brief else self._config,
             language=self._language(settings),
             speed=settings.audio.output.speed,
+            face=face,
         )
 
     def _reply(self, plan: Plan, settings: SessionSettings, speaks: bool) -> AsyncGenerator[LlmItem, None]:

@@ -62,7 +62,7 @@ class ResponseWriter:
 
     def __init__(self, conversation: Conversation, settings: SessionSettings, options: ResponseOptions) -> None:
         self.id = new_id("resp")
-        self.speaks = (options.output_modalities or settings.output_modalities) == ("audio",)
+        self.speaks = "audio" in (options.output_modalities or settings.output_modalities)
         self.voice = options.voice or settings.audio.output.voice
         self.begun = False
         self.finished = False

@@ -30,6 +30,7 @@ from serve_app.session.recording import NullRecorder, Recorder
 from serve_app.session.replies import Plan, Replies, Stages
 from serve_app.session.response import Conversation
 from serve_app.session.resuming import Carried, Resume
+from serve_app.session.screen import Screen
 from serve_app.session.settings import SessionSettings, language_of
 from serve_app.session.surroundings import Surroundings
 from serve_app.session.utterances import Utterances
@@ -182,6 +183,9 @@ class Session:
         self.desk = ItemDesk(self.conversation, self._config.max_text_chars)
         self.utterances = Utterances(self.conversation, self._around.asr, self.id, self._config, tasks)
         self.listening = Listening(self, self._around, self.utterances)
+        self.screen = Screen(
+            self._around.faces, self.id, self.emit, lambda: self.state, self._config.face_lead_ms, tasks
+        )
         self.replies: Replies = Replies(
             self.id,
             self.conversation,
@@ -193,6 +197,7 @@ class Session:
             on_output=lambda: self.happen(Event.OUTPUT),
             on_done=self._reply_done,
             loudspeaker=self.loudspeaker,
+            screen=self.screen,
         )
         self._control = Control(self)
         self.listening.configure(self.settings)
@@ -201,6 +206,7 @@ class Session:
         self.emit(ev.SessionCreated(self.settings, self._resume.offer))
         self.emit(ev.ConversationCreated({"id": self.conversation_id, "object": "realtime.conversation"}))
         self._opened.set()
+        self.screen.configure(self.settings)
         if self._carried is not None:
             self._go_on(self._carried)
         elif self._config.greeting:
@@ -298,13 +304,15 @@ class Session:
         assert self.closing is not None
         self._resume.leave(self.closing, self.replies.rest())
         self.replies.stop_all("client_cancelled")
+        self.screen.close()
         self.listening.drop()
         self._recorder.conversation_ended(self.closing.reason)
         self._outbox.close()
         self._over.set()
 
     def change_settings(self, settings: SessionSettings) -> None:
-        """Use other settings from now on."""
+        """Use other settings from now on. Raises InvalidRequest."""
+        self.screen.configure(settings)
         self.settings = settings
         self._record()
         self.listening.configure(settings)

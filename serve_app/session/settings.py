@@ -6,7 +6,7 @@ a null replaces what was there.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from configs.session import SessionConfig
 from serve_app.session.validation import validated
@@ -110,6 +110,13 @@ class Audio(_Model):
     output: AudioOutput = AudioOutput()
 
 
+class VideoOutput(_Model):
+    """The face. An extension: OpenAI's API has none."""
+
+    avatar: str = Field("", max_length=64)
+    """Empty: the engine's default face."""
+
+
 class FunctionTool(_Model):
     """A function of the client that the model may call."""
 
@@ -127,7 +134,15 @@ class NamedTool(_Model):
 
 
 ToolChoice = Literal["auto", "none", "required"] | NamedTool
-OutputModalities = tuple[Literal["text", "audio"]]
+
+
+def _possible(modalities: tuple[str, ...]) -> tuple[str, ...]:
+    if modalities not in (("text",), ("audio",), ("audio", "video")):
+        raise ValueError('["text"], ["audio"], or ["audio", "video"] for a face')
+    return modalities
+
+
+OutputModalities = Annotated[tuple[Literal["text", "audio", "video"], ...], AfterValidator(_possible)]
 MaxTokens = Annotated[int, Field(ge=1, le=4096)] | Literal["inf"]
 
 
@@ -137,9 +152,10 @@ class SessionSettings(_Model):
     type: Literal["realtime"] = "realtime"
     model: str = Field("parley", max_length=256)
     output_modalities: OutputModalities = ("audio",)
-    """One of them: `["text", "audio"]` together is refused, as OpenAI does."""
+    """One of them: `["text", "audio"]` together is refused, as OpenAI does. `["audio", "video"]` has a face."""
     instructions: str = Field("", max_length=50_000)
     audio: Audio = Audio()
+    video: VideoOutput | None = None
     tools: tuple[FunctionTool, ...] = Field((), max_length=128)
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool | None = None
@@ -157,7 +173,12 @@ class SessionSettings(_Model):
     @property
     def speaks(self) -> bool:
         """Whether replies are sound, not text alone."""
-        return self.output_modalities == ("audio",)
+        return "audio" in self.output_modalities
+
+    @property
+    def shows_face(self) -> bool:
+        """Whether a face speaks the replies."""
+        return "video" in self.output_modalities
 
 
 def initial_settings(config: SessionConfig) -> SessionSettings:

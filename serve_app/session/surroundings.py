@@ -8,6 +8,7 @@ from deployments.llm.client import LlmClient
 from deployments.tts.client import TtsClient
 from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
 from serve_app.session.metrics import NullMetrics, SessionMetrics
+from serve_app.session.screen import Faces
 from serve_app.session.vad import SpeechModel
 
 
@@ -21,4 +22,6 @@ class Surroundings:
     speech_model: SpeechModel
     config: SessionConfig = field(default_factory=SessionConfig)
     metrics: SessionMetrics = field(default_factory=NullMetrics)
+    faces: Faces | None = None
+    """None: no session has a face."""
     interruption: InterruptionPolicy = field(default_factory=InterruptAtOnset)

@@ -22,6 +22,7 @@ from deployments.runtime.logs import log_context
 from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechRequest
 from serve_app.session.events import error_details
+from serve_app.session.face import LiveFace
 from serve_app.session.ledger import Ledger
 from serve_app.session.playout import Playout
 from serve_app.session.response import ResponseWriter
@@ -77,7 +78,9 @@ class Turn:
         *,
         language: str | None = None,
         speed: float = 1.0,
+        face: LiveFace | None = None,
     ) -> None:
+        """`face` speaks it, where there is one."""
         self.writer = writer
         self.times = TurnTimes(clock.now_s())
         self.generated = False
@@ -91,7 +94,8 @@ class Turn:
         self._language = language
         self._speed = speed
         self._ledger = Ledger(speed)
-        self._playout = Playout(self._send_sound, lead_ms=config.lead_ms, block_ms=config.block_ms)
+        self._face = face
+        self._playout = _playout(self._send_sound, config, face)
         self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._unspoken: deque[str] = deque()
@@ -186,7 +190,7 @@ class Turn:
             generating = tasks.create_task(self._generate())
             if self.writer.speaks:
                 tasks.create_task(self._speak(generating))
-                tasks.create_task(self._playout.run())
+                tasks.create_task(self._play())
         self.writer.close_message()
         if self._finish_reason == "length":
             self._finish("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
@@ -194,6 +198,12 @@ class Turn:
             self._finish("completed")
         await self._playout.played()
         self._record_heard(self._playout.sent_samples)
+
+    async def _play(self) -> None:
+        if self._face is None:
+            await self._playout.run()
+        else:
+            await self._face.play(self._playout, self._ledger.phonemes)
 
     async def _generate(self) -> None:
         async with aclosing(self._hooks.reply()) as items:
@@ -287,6 +297,13 @@ class Turn:
     def _finish(self, status: Any, details: dict[str, Any] | None = None) -> None:
         audio_tokens = round(samples_to_ms(self._playout.sent_samples, VOICE_RATE_HZ) / 50)
         self.writer.finish(status, details, _wire_usage(self.usage, audio_tokens))
+
+
+def _playout(send: Callable[[bytes, int], None], config: SessionConfig, face: LiveFace | None) -> Playout:
+    if face is None:
+        return Playout(send, lead_ms=config.lead_ms, block_ms=config.block_ms)
+    lead_ms = config.face_lead_ms
+    return Playout(send, lead_ms=lead_ms, block_ms=config.block_ms, queue_ms=lead_ms + face.ahead_ms)
 
 
 def _first(group: BaseExceptionGroup[Any]) -> ParleyError:

@@ -19,6 +19,8 @@ _FIELDS: dict[type[Any], tuple[str, ...]] = {
 def session_object(settings: SessionSettings, session_id: str, expires_at: int | None = None) -> dict[str, Any]:
     """The `session` of events and of client secrets. `expires_at`: seconds since the epoch; None has no end."""
     shown = settings.model_dump(mode="json")
+    if shown["video"] is None:
+        del shown["video"]  # ours, and no business of who has no face
     heard = shown["audio"]["input"]
     for name in ("transcription", "noise_reduction"):
         # Their newer fields are unknown to some clients: pipecat 1.14 takes no `delay`, not even null.
@@ -49,10 +51,10 @@ class Outbound:
             self._formats[event.response.id] = event.response.output_format["type"]
         elif isinstance(event, ev.ResponseDone):
             self._formats.pop(event.response.id, None)
+        elif isinstance(event, ev.VideoBlock):  # only who asked for a face has any
+            return (self._video_block(event),)
         elif not self._extensions and event.type.startswith("parley."):
             return ()
-        elif isinstance(event, ev.VideoBlock):
-            return (self._video_block(event),)
         return (self._message(event),)
 
     def _message(self, event: ev.ServerEvent) -> str:
