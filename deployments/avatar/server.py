@@ -134,6 +134,8 @@ class AvatarServer:
         face.used_s = self._now()
         if request.block.n != face.n or face.work is None:
             block = request.block if request.block.n == face.n + 1 else replace(request.block, keyframe=True)
+            for given_up in face.unfinished:
+                given_up.cancel()  # one is in flight: who sends the next does not wait for it any more
             face.n = block.n
             face.work = asyncio.create_task(self._work(face, block, request.portrait))
             face.unfinished.add(face.work)

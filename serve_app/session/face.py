@@ -23,6 +23,8 @@ _IDLE_AHEAD_S = 0.12
 """In silence the client has at least so much picture: little, since the next reply voids it."""
 _LAST_MOMENT_S = 0.1
 """With so little left at the client, what there is of a reply's sound goes out, be it less than a block."""
+_NOW_S = 1e-6
+"""Due within so little is due: less than that, added to the clock, may be lost in rounding."""
 _RENDER_DEADLINE_S = 0.5
 _BLIND_S = (1.0, 30.0)
 """After a failure sound goes on without a picture for so long, twice as long after each further one."""
@@ -131,7 +133,7 @@ class LiveFace:
         source = self._source
         ready = source is not None and self._is_ready(source.playout, now_s)
         wait_s = self._due_in_s(now_s, ready)
-        if wait_s > 0:
+        if wait_s > _NOW_S:
             await self._wait(wait_s)
             return
         piece = _Piece(source, source.playout.next_sound(_BLOCK_BYTES)) if source is not None and ready else _Piece()

@@ -16,6 +16,10 @@ from configs.session import SessionConfig
 from deployments.asr.client import AsrClient
 from deployments.asr.engines import fake as fake_asr
 from deployments.asr.server import AsrServer
+from deployments.avatar.client import AvatarClient
+from deployments.avatar.contract import AvatarPush, AvatarReply, Portrait
+from deployments.avatar.engines import fake as fake_avatar
+from deployments.avatar.server import AvatarServer
 from deployments.llm.client import LlmClient
 from deployments.llm.contract import LlmItem, LlmRequest
 from deployments.llm.engines import fake as fake_llm
@@ -23,6 +27,7 @@ from deployments.llm.server import LlmServer
 from deployments.media.audio import SPEECH_RATE_HZ, VOICE_RATE_HZ, level_db, silence
 from deployments.media.resample import Resampler
 from deployments.runtime import clock
+from deployments.runtime.errors import NotFound
 from deployments.runtime.local import LocalPush, LocalStream
 from deployments.tts.client import TtsClient
 from deployments.tts.engines import fake as fake_tts
@@ -33,6 +38,7 @@ from serve_app.session.commands import Append, Command
 from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
 from serve_app.session.recording import NullRecorder, Recorder
 from serve_app.session.resuming import Carried
+from serve_app.session.screen import Faces
 from serve_app.session.session import Session
 from serve_app.session.settings import initial_settings
 from serve_app.session.surroundings import Surroundings
@@ -72,6 +78,8 @@ class Log:
     entries: tuple[tuple[float, ev.ServerEvent], ...]
     requests: tuple[LlmRequest, ...]
     """What the model was asked."""
+    moods: tuple[str, ...]
+    """Of the face, block by block."""
     session: Session
     llm: fake_llm.Engine
     tts: fake_tts.Engine
@@ -157,6 +165,10 @@ class Room:
         return mixed
 
 
+async def _no_portrait(avatar: str) -> Portrait | None:
+    raise NotFound(f"There is no avatar {avatar!r}.")
+
+
 @dataclass
 class Scene:
     """Who says what when. Times are seconds since the session began."""
@@ -168,6 +180,8 @@ class Scene:
     asr: fake_asr.Config = field(default_factory=fake_asr.Config)
     llm: fake_llm.Config = field(default_factory=fake_llm.Config)
     tts: fake_tts.Config = field(default_factory=fake_tts.Config)
+    avatar: fake_avatar.Config | None = None
+    """None: the server has no faces."""
     do: Sequence[tuple[float, Command]] = ()
     """Commands and when they are given."""
     leaves_s: float | None = None
@@ -195,8 +209,10 @@ class Scene:
         asr = AsrServer(fake_asr.Engine(self.asr))
         llm_engine, tts_engine = fake_llm.Engine(self.llm), fake_tts.Engine(self.tts)
         llm, tts = LlmServer(llm_engine), TtsServer(tts_engine)
-        for server in (asr, llm, tts):
-            await server.start()
+        avatar = None if self.avatar is None else AvatarServer(fake_avatar.Engine(self.avatar))
+        for server in (asr, llm, tts, avatar):
+            if server is not None:
+                await server.start()
         requests: list[LlmRequest] = []
 
         async def generate(request: LlmRequest) -> Any:
@@ -205,6 +221,14 @@ class Scene:
                 async for item in items:
                     yield item
 
+        moods: list[str] = []
+
+        async def render(session_id: str, push: AvatarPush) -> AvatarReply:
+            assert avatar is not None
+            if not push.close:
+                moods.append(push.block.mood)
+            return await avatar.push(session_id, push)
+
         port: LocalStream[LlmRequest, LlmItem] = LocalStream(generate)
         around = Surroundings(
             asr=AsrClient(LocalPush(asr.push), self.stage_deadline_s),
@@ -212,6 +236,7 @@ class Scene:
             tts=TtsClient(LocalStream(tts.synthesize), self.stage_deadline_s),
             speech_model=LoudnessModel(),
             config=self.config,
+            faces=None if avatar is None else Faces(AvatarClient(LocalPush(render), 2.0), _no_portrait),
             interruption=self.interruption,
         )
         settings = initial_settings(self.config).updated(self.settings)
@@ -230,9 +255,10 @@ class Scene:
                     actor.cancel()
                 session.close(CLIENT_LEFT)
         finally:
-            for server in (asr, llm, tts):
-                await server.close()
-        return Log(tuple(entries), tuple(requests), session, llm_engine, tts_engine)
+            for server in (asr, llm, tts, avatar):
+                if server is not None:
+                    await server.close()
+        return Log(tuple(entries), tuple(requests), tuple(moods), session, llm_engine, tts_engine)
 
     async def _listen(self, session: Session, entries: list[tuple[float, ev.ServerEvent]]) -> None:
         if not self.reads:
