@@ -68,9 +68,7 @@ class Engine:
 
     async def prepare(self, portrait: Portrait) -> AvatarInfo:
         """Take any picture that can be read."""
-        encoded = np.frombuffer(portrait.picture, dtype=np.uint8)
-        if encoded.size == 0 or cv2.imdecode(encoded, cv2.IMREAD_REDUCED_GRAYSCALE_8) is None:
-            raise InvalidRequest("the picture is neither a PNG nor a JPEG that can be read", param="picture")
+        _check_picture(portrait.picture)
         self._avatars[portrait.id] = self._info(portrait.id)
         return self._avatars[portrait.id]
 
@@ -129,6 +127,18 @@ class FakeFace:
         if index == self._config.hang_at_block:
             await asyncio.Event().wait()
         await asyncio.sleep((self._config.render_ms + (0 if index else self._config.first_render_ms)) / 1000)
+
+
+def _check_picture(encoded: bytes) -> None:
+    refused = InvalidRequest("the picture is neither a PNG nor a JPEG that can be read", param="picture")
+    if not encoded:
+        raise refused
+    try:
+        picture = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error as error:  # of its size, which it reads before the pixels
+        raise refused from error
+    if picture is None:
+        raise refused
 
 
 class _Encoder:
