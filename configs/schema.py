@@ -62,7 +62,8 @@ class AppConfig(Frozen):
     asr: EngineChoice = EngineChoice(engine="pocketsphinx")
     llm: EngineChoice = EngineChoice(engine="rules")
     tts: EngineChoice = EngineChoice(engine="espeak")
-    avatar: EngineChoice = EngineChoice(engine="portrait")
+    avatar: EngineChoice | None = EngineChoice(engine="portrait")
+    """None: no session has a face."""
     gateway: GatewayConfig = GatewayConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)

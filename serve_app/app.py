@@ -8,6 +8,7 @@ from ray.serve.config import RequestRouterConfig
 from configs.schema import AppConfig
 from configs.session import SessionConfig
 from deployments.asr.deployment import Asr
+from deployments.avatar.deployment import Avatar
 from deployments.llm.deployment import Llm
 from deployments.tts.deployment import Tts
 from serve_app.gateway.deployment import Gateway
@@ -18,13 +19,14 @@ def build_app(args: AppConfig) -> serve.Application:
     asr = _deployment(Asr, request_router_config=_STICKY).bind(args.asr)
     llm = _deployment(Llm, request_router_config=_STICKY).bind(args.llm)
     tts = _deployment(Tts).bind(args.tts)
+    avatar = None if args.avatar is None else _deployment(Avatar, request_router_config=_STICKY).bind(args.avatar)
     gateway = _deployment(
         serve.ingress()(Gateway),
         max_ongoing_requests=_ABOVE_OUR_LIMITS,
         graceful_shutdown_timeout_s=5.0,
         user_config=SessionConfig().model_dump(mode="json"),
     )
-    return gateway.bind(asr, llm, tts, args)
+    return gateway.bind(asr, llm, tts, avatar, args)
 
 
 _STICKY = RequestRouterConfig.model_validate({"request_router_class": "deployments.runtime.router:StickyRouter"})

@@ -67,7 +67,7 @@ def problems(config_path: Path) -> list[str]:
 def _in_application(app: dict[str, Any]) -> Iterator[str]:
     args = app.get("args") or {}
     yield from _invalid("args", AppConfig, args)
-    for stage in ("asr", "llm", "tts"):
+    for stage in ("asr", "llm", "tts", "avatar"):
         choice = args.get(stage)
         name = choice.get("engine") if isinstance(choice, dict) else None
         if name and name not in engine_names(stage):

@@ -120,6 +120,10 @@ class FaceClient:
             self._ahead_ms = reply.ahead_ms
             return reply
 
+    def reopen(self) -> None:
+        """Go on as a new face: what was given up may be worked on for ever."""
+        self._id = uuid.uuid4().hex
+
     async def close(self) -> None:
         """Let the stage forget it. May be called more than once; a stage that has lost it has nothing to forget."""
         if self._closed:

@@ -126,7 +126,7 @@ class AvatarServer:
             return AvatarReply(request.block.n, b"", ())
         _check(request)
         if face is None or not face.goes_on_with(request):
-            face = self._admit(session_id, request, face)
+            face = self._admit(session_id, request)
         return await self._reply(face, request)
 
     async def _reply(self, face: OpenFace, request: AvatarPush) -> AvatarReply:
@@ -134,8 +134,6 @@ class AvatarServer:
         face.used_s = self._now()
         if request.block.n != face.n or face.work is None:
             block = request.block if request.block.n == face.n + 1 else replace(request.block, keyframe=True)
-            for given_up in face.unfinished:
-                given_up.cancel()  # one is in flight: who sends the next does not wait for it any more
             face.n = block.n
             face.work = asyncio.create_task(self._work(face, block, request.portrait))
             face.unfinished.add(face.work)
@@ -149,9 +147,9 @@ class AvatarServer:
             raise outcome
         return outcome
 
-    def _admit(self, session_id: str, request: AvatarPush, old: OpenFace | None) -> OpenFace:
-        """Begin a face, in the place of `old` where there is one."""
-        after = () if old is None else (self._forget(old),)
+    def _admit(self, session_id: str, request: AvatarPush) -> OpenFace:
+        """Begin a face; the session's one before it is over."""
+        after = tuple(self._forget(other) for other in list(self._faces.values()) if other.key[0] == session_id)
         if len(self._faces) >= self._max_faces:
             raise ServerFull(f"{self._max_faces} faces are shown; try again later")
         face = OpenFace(session_id, request, after)

@@ -17,14 +17,19 @@ class Gateway:
     """Listens, and holds the conversations of one replica."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, asr: DeploymentHandle[Any], llm: DeploymentHandle[Any], tts: DeploymentHandle[Any], config: AppConfig
+        self,
+        asr: DeploymentHandle[Any],
+        llm: DeploymentHandle[Any],
+        tts: DeploymentHandle[Any],
+        avatar: DeploymentHandle[Any] | None,
+        config: AppConfig,
     ) -> None:
         # Here and not above: Serve imports this file once more to build the graph, while everything else waits for it,
         # and the server's own imports take a second.
         from serve_app.gateway.server import GatewayServer
 
         configure_logging()
-        self._server = GatewayServer(asr, llm, tts, config)
+        self._server = GatewayServer(asr, llm, tts, avatar, config)
         await self._server.start()
         keep_what_is_loaded()
 

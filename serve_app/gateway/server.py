@@ -13,10 +13,13 @@ from starlette.applications import Starlette
 from configs.schema import AppConfig
 from configs.session import SessionConfig
 from deployments.asr.client import AsrClient
+from deployments.avatar.client import AvatarClient
+from deployments.avatar.contract import Portrait
 from deployments.llm.client import LlmClient
 from deployments.runtime.calls import ServePush, ServeStream
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
+from deployments.runtime.errors import NotFound
 from deployments.runtime.metrics import ConversationMetrics
 from deployments.tts.client import TtsClient
 from serve_app.gateway import page
@@ -36,6 +39,7 @@ from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.session.ids import new_id
 from serve_app.session.interruption import policy
+from serve_app.session.screen import Faces
 from serve_app.session.session import Session
 from serve_app.session.settings import SessionSettings, initial_settings
 from serve_app.session.surroundings import Surroundings
@@ -46,7 +50,12 @@ class GatewayServer:
     """The conversations of one replica, and the web application that reaches them."""
 
     def __init__(
-        self, asr: DeploymentHandle[Any], llm: DeploymentHandle[Any], tts: DeploymentHandle[Any], config: AppConfig
+        self,
+        asr: DeploymentHandle[Any],
+        llm: DeploymentHandle[Any],
+        tts: DeploymentHandle[Any],
+        avatar: DeploymentHandle[Any] | None,
+        config: AppConfig,
     ) -> None:
         self._config = config
         self.live = SessionConfig()
@@ -54,7 +63,13 @@ class GatewayServer:
         self._asr = AsrClient(ServePush(asr, "push"), config.deadlines.asr_s)
         self._llm = LlmClient(ServeStream(llm, "generate"), config.deadlines.llm_s)
         self._tts = TtsClient(ServeStream(tts, "synthesize"), config.deadlines.tts_s)
-        self._readiness = Readiness({"Asr": asr, "Llm": llm, "Tts": tts})
+        stages = {"Asr": asr, "Llm": llm, "Tts": tts}
+        self._faces: Faces | None = None
+        if avatar is not None:
+            stages["Avatar"] = avatar
+            client = AvatarClient(ServePush(avatar, "push"), config.deadlines.avatar_s)
+            self._faces = Faces(client, self._portrait)
+        self._readiness = Readiness(stages)
         self._metrics = ConversationMetrics()
         self._sessions = Sessions(self._make_session, config.gateway.max_sessions, self._metrics)
         self._started_s = wall_s()
@@ -78,6 +93,7 @@ class GatewayServer:
             lambda: initial_settings(self.live),
             self._limits,
             self._coming_back.take,
+            faces=self._faces is not None,
         )
         describe = self._readiness.describe
         routes = [
@@ -116,12 +132,18 @@ class GatewayServer:
             self._speech_model,
             self.live,
             self._metrics,
+            self._faces,
             interruption=policy(self.live.interruption),
         )
         if resumed is not None:
             return Session(surroundings, settings, resumed.recorder, carried=resumed.carried)
         conversation_id = new_id("conv")
         return Session(surroundings, settings, self._store.recorder(conversation_id), conversation_id)
+
+    async def _portrait(self, avatar: str) -> Portrait | None:
+        raise NotFound(
+            f"There is no avatar {avatar!r}: see GET /v1/avatars.", "avatar_not_found", "session.video.avatar"
+        )
 
     def _limits(self) -> Limits:
         gateway = self._config.gateway

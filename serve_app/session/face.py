@@ -186,6 +186,8 @@ class LiveFace:
         return reply
 
     def _go_blind(self, error: ParleyError | TimeoutError) -> None:
+        if isinstance(error, TimeoutError):
+            self._client.reopen()
         trouble = error if isinstance(error, ParleyError) else StageTimeout("the picture came too late")
         log.warning("no picture for %.0f s: %s", self._blind_s, trouble)
         if self._blind_s == _BLIND_S[0]:

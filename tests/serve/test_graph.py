@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 import websockets
 from ray import serve
@@ -14,6 +16,9 @@ from ray.serve.handle import DeploymentHandle
 
 from configs.schema import AppConfig
 from deployments.asr.client import AsrClient
+from deployments.avatar.client import AvatarClient
+from deployments.avatar.contract import BLOCK_SAMPLES, AvatarReply
+from deployments.avatar.test_pattern import read_frame_number
 from deployments.llm.client import LlmClient
 from deployments.llm.contract import Finished, LlmRequest, Message, TextPiece
 from deployments.runtime.calls import ServePush, ServeStream
@@ -39,11 +44,12 @@ def stages(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "asr": {"engine": "fake", "options": {"script": ["hello from the graph"]}},
             "llm": {"engine": "fake", "options": {"replies": ["It works. Every part of it."]}},
             "tts": {"engine": "fake", "options": {"rate_hz": 1}},
+            "avatar": {"engine": "fake"},
             "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
         }
     )
     serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
-    yield {name: serve.get_deployment_handle(name, APP) for name in ("Asr", "Llm", "Tts")}
+    yield {name: serve.get_deployment_handle(name, APP) for name in ("Asr", "Llm", "Tts", "Avatar")}
     serve.delete(APP)
 
 
@@ -53,6 +59,7 @@ def test_each_deployment_says_what_it_runs_and_why_not(stages: dict[str, Deploym
         "Asr": ("fake", True),
         "Llm": ("fake", True),
         "Tts": ("fake", False),
+        "Avatar": ("fake", True),
     }
     assert "tts engine 'fake': rate_hz: Input should be greater than or equal to 8000" in described["Tts"].problem
 
@@ -94,6 +101,26 @@ def test_an_utterance_survives_the_death_of_its_replica(stages: dict[str, Deploy
     interim, final = asyncio.run(utterance())
     assert interim.startswith("hello")
     assert final == "hello from the graph"
+
+
+def test_a_face_goes_on_when_its_replica_dies(stages: dict[str, DeploymentHandle[Any]]) -> None:
+    async def face() -> list[AvatarReply]:
+        shown = AvatarClient(ServePush(stages["Avatar"], "push"), deadline_s=40).open("s")
+        replies = [await shown.push(bytes(2 * BLOCK_SAMPLES)) for _ in range(2)]
+        for pid in replica_pids(APP, "Avatar"):
+            os.kill(pid, signal.SIGKILL)
+        replies += [await shown.push(bytes(2 * BLOCK_SAMPLES)) for _ in range(2)]
+        await shown.close()
+        return replies
+
+    replies = asyncio.run(face())
+    assert [reply.n for reply in replies] == [0, 1, 2, 3]
+    assert [reply.frames[0].keyframe for reply in replies] == [True, False, True, False]
+    decoder = av.CodecContext.create("h264", "r")
+    packets = [av.Packet(frame.data) for reply in replies for frame in reply.frames]
+    pictures = [picture for packet in [*packets, None] for picture in decoder.decode(packet)]
+    shown = [np.asarray(picture.to_ndarray(format="gray"), dtype=np.uint8) for picture in pictures]
+    assert [read_frame_number(picture) for picture in shown] == list(range(20))
 
 
 def test_a_websocket_is_closed_with_a_reason_when_its_replica_stops(

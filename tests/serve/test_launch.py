@@ -39,7 +39,7 @@ def config_path(serve_config: dict[str, Any], tmp_path: Path) -> Path:
     config = json.loads(json.dumps(serve_config))
     config["http_options"]["port"] = free_port()
     args = config["applications"][0]["args"]
-    for stage in ("asr", "llm", "tts"):
+    for stage in ("asr", "llm", "tts", "avatar"):
         args[stage] = {"engine": "fake"}
     args["store"] = {"path": str(tmp_path / "parley.db")}
     path = tmp_path / "serve_config.yaml"

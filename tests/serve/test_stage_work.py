@@ -30,6 +30,7 @@ def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
             "asr": {"engine": "fake", "options": {"script": ["stop it please"]}},
             "llm": {"engine": "fake", "options": {"replies": [LONG], "token_ms": 100}},
             "tts": {"engine": "fake", "options": {"word_ms": 300, "block_delay_ms": 90}},
+            "avatar": None,
             "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
         }
     )

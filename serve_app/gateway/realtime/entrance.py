@@ -42,6 +42,8 @@ class Entrance:
     limits: Callable[[], Limits]
     take: Callable[[str, int | None], Awaitable[Resumed]]
     """The conversation that a token opens, heard so far in ms. Raises NotFound."""
+    faces: bool = False
+    """Whether the server has any to show."""
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection from its handshake to its end."""
@@ -82,7 +84,14 @@ class Entrance:
         else:
             self.keys.check(key)
         model = websocket.query_params.get("model")
-        return settings.updated({"model": model}) if model else settings
+        if model:
+            settings = settings.updated({"model": model})
+        avatar = websocket.query_params.get("avatar")
+        if avatar is not None:
+            settings = settings.updated({"output_modalities": ["audio", "video"], "video": {"avatar": avatar}})
+        if settings.shows_face and not self.faces:
+            raise InvalidRequest("This server has no face: connect without `avatar`.", param="avatar")
+        return settings
 
 
 def _key(websocket: WebSocket, offered: list[str]) -> str | None:
