@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from deployments.runtime.clock import wall_s
@@ -53,7 +54,8 @@ class Entrance:
                 if token:
                     await self._go_on(websocket, token)
                 else:
-                    await self._converse(websocket, self._settings(websocket, offered))
+                    model = websocket.query_params.get("model")
+                    await self._converse(websocket, self.admit(_key(websocket, offered), model))
             except ServerFull as error:
                 log.warning("turned away a client: %s", error)
                 await close(websocket, Closing(SERVER_FULL.code, error.message))
@@ -70,18 +72,16 @@ class Entrance:
     async def _go_on(self, websocket: WebSocket, token: str) -> None:
         """With the conversation that the token opens: it is as good as the key that the session began with."""
         with self.sessions.reserved():
-            resumed = await self.take(token, _heard_ms(websocket))
+            resumed = await self.take(token, heard_ms(websocket))
         await self._converse(websocket, resumed.carried.settings, resumed)
 
-    def _settings(self, websocket: WebSocket, offered: list[str]) -> SessionSettings:
-        """Check the key. Raises Unauthorized, InvalidRequest."""
+    def admit(self, key: str | None, model: str | None = None) -> SessionSettings:
+        """Check an API key or a client secret; what its session begins with. Raises Unauthorized, InvalidRequest."""
         settings = self.defaults()
-        key = _key(websocket, offered)
         if key is not None and key.startswith(PREFIX):
             settings = settings.updated(self.secrets.open(key, wall_s()))
         else:
             self.keys.check(key)
-        model = websocket.query_params.get("model")
         return settings.updated({"model": model}) if model else settings
 
 
@@ -93,9 +93,9 @@ def _key(websocket: WebSocket, offered: list[str]) -> str | None:
     return bearer(websocket.headers.get("authorization"))
 
 
-def _heard_ms(websocket: WebSocket) -> int | None:
-    """How much the client has played of the reply that was cut off."""
-    given = websocket.query_params.get("heard_ms")
+def heard_ms(connection: HTTPConnection) -> int | None:
+    """How much a client that comes back has played of the reply that was cut off. Raises InvalidRequest."""
+    given = connection.query_params.get("heard_ms")
     if given is None:
         return None
     if not (given.isascii() and given.isdecimal()) or len(given) > _MOST_DIGITS:
