@@ -1,6 +1,6 @@
 """Which WebRTC calls are under way, so that any replica can ask for the end of one that another holds.
 
-A row lasts as long as its call. Who wants it to end marks it; the replica that holds it looks for marks on its own rows.
+A row lasts as long as its call. Who wants it to end marks it; the replica that holds it looks for marks on its rows.
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from deployments.runtime.clock import wall_s
@@ -72,7 +71,7 @@ class Entrance:
     async def _go_on(self, websocket: WebSocket, token: str) -> None:
         """With the conversation that the token opens: it is as good as the key that the session began with."""
         with self.sessions.reserved():
-            resumed = await self.take(token, heard_ms(websocket))
+            resumed = await self.take(token, _heard_ms(websocket))
         await self._converse(websocket, resumed.carried.settings, resumed)
 
     def admit(self, key: str | None, model: str | None = None) -> SessionSettings:
@@ -93,9 +92,9 @@ def _key(websocket: WebSocket, offered: list[str]) -> str | None:
     return bearer(websocket.headers.get("authorization"))
 
 
-def heard_ms(connection: HTTPConnection) -> int | None:
-    """How much a client that comes back has played of the reply that was cut off. Raises InvalidRequest."""
-    given = connection.query_params.get("heard_ms")
+def _heard_ms(websocket: WebSocket) -> int | None:
+    """How much the client has played of the reply that was cut off."""
+    given = websocket.query_params.get("heard_ms")
     if given is None:
         return None
     if not (given.isascii() and given.isdecimal()) or len(given) > _MOST_DIGITS:

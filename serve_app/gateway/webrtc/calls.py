@@ -11,7 +11,7 @@ from configs.webrtc import WebRtcConfig
 from deployments.runtime.clock import now_s
 from deployments.runtime.errors import ConfigError, NotFound, ServerFull, StoreUnavailable
 from serve_app.gateway.realtime.limits import Limits
-from serve_app.gateway.sessions import LiveSession, Resumed, Sessions
+from serve_app.gateway.sessions import LiveSession, Sessions
 from serve_app.gateway.webrtc.face import FaceControl, NoFace
 from serve_app.gateway.webrtc.offer import Offer
 from serve_app.session.closing import CLIENT_LEFT, Closing
@@ -55,7 +55,6 @@ class Wish:
     """What a client that calls wants."""
 
     settings: SessionSettings
-    resumed: Resumed | None = None
     extensions: bool = False
     """Events named `parley.*`."""
 
@@ -180,16 +179,17 @@ class Calls:
             try:
                 answer = await peer.answer(offer)
                 await self._write_down(call_id)
+                if not answered.done():
+                    answered.set_result(answer)
+                connected = await self._connected(peer, held)
             except BaseException:
-                await peer.close()
+                await self._let_go(call_id, peer)
                 raise
         try:
-            if not answered.done():
-                answered.set_result(answer)
-            await self._carry(peer, held, wish)
+            if connected:
+                await self._carry(peer, held, wish)
         finally:
-            await peer.close()
-            await self._cross_out(call_id)
+            await self._let_go(call_id, peer)
 
     async def _new_peer(self) -> "Peer":
         # Imported with the first call, off the loop: it takes 0.4 s of CPU, and many servers are never called.
@@ -202,16 +202,17 @@ class Calls:
     async def _carry(self, peer: "Peer", held: _Held, wish: Wish) -> None:
         from serve_app.gateway.webrtc.carrier import Carrier
 
-        with self._sessions.reserved():
-            if not await self._connected(peer, held):
-                return
-        with self._sessions.enter(wish.settings, wish.resumed) as session:
+        with self._sessions.enter(wish.settings) as session:
             held.session = session
             face = self._face_of(session)
             carrier = Carrier(
                 session, peer, self._limits(), face, extensions=wish.extensions, lost_s=self._config.lost_s
             )
             await carrier.carry()
+
+    async def _let_go(self, call_id: str, peer: "Peer") -> None:
+        await peer.close()
+        await self._cross_out(call_id)
 
     async def _connected(self, peer: "Peer", held: _Held) -> bool:
         """Wait for the connection; False when it does not come about, or was hung up before."""

@@ -10,7 +10,7 @@ _EARLY_MESSAGES = 256
 """Kept for a channel that is not open yet. A client that opens none may still talk."""
 _INBOX_MESSAGES = 256
 _MOST_BUFFERED_BYTES = 2**22
-"""Not taken by the client yet; the biggest event has 64 KiB."""
+"""Not taken by the client yet: minutes of events."""
 
 
 class DataChannel(Protocol):

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from deployments.runtime.errors import InvalidRequest
 from serve_app.gateway.guard import CALLS
 from serve_app.gateway.keys import bearer
-from serve_app.gateway.realtime.entrance import Entrance, heard_ms
+from serve_app.gateway.realtime.entrance import Entrance
 from serve_app.gateway.webrtc.calls import Calls, Wish
 from serve_app.gateway.webrtc.form import read_fields
 from serve_app.gateway.webrtc.offer import read_offer
@@ -22,17 +22,14 @@ def call_routes(entrance: Entrance, calls: Calls) -> list[Route]:
     """Who comes in is checked by `entrance`, as for the WebSocket."""
 
     async def create(request: Request) -> Response:
-        token = request.query_params.get("resume")
-        settings = None if token else entrance.admit(_key(request), request.query_params.get("model"))
+        settings = entrance.admit(_key(request), request.query_params.get("model"))
+        if "resume" in request.query_params:
+            # A token opens once. Spent on a call that then does not connect, it would take the conversation with it.
+            raise InvalidRequest("A conversation is resumed over the WebSocket.", param="resume")
         fields = await read_fields(request)
         offer = read_offer(fields.get("sdp", ""))
         extensions = request.query_params.get("parley_events") == "1"
-        if settings is None:
-            assert token
-            resumed = await entrance.take(token, heard_ms(request))
-            wish = Wish(resumed.carried.settings, resumed, extensions)
-        else:
-            wish = Wish(settings.updated(_session(fields)), None, extensions)
+        wish = Wish(settings.updated(_session(fields)), extensions)
         call_id, answer = await calls.take(offer, wish)
         return Response(answer, 201, {"Location": f"{CALLS}/{call_id}"}, media_type=_SDP)
 

@@ -1,9 +1,7 @@
 """The body of a call's request: an SDP offer alone, or a form with the fields `sdp` and `session` (RFC 7578)."""
 
 from email import policy
-from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import cast
 
 from starlette.requests import Request
 
@@ -43,7 +41,7 @@ async def _body(request: Request) -> bytes:
 def _form(content_type: str, body: bytes) -> dict[str, str]:
     # Python's parser of mail reads forms too, so that no other package is needed.
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    message = cast("EmailMessage", BytesParser(policy=policy.HTTP).parsebytes(head + body))
+    message = BytesParser(policy=policy.HTTP).parsebytes(head + body)
     if not message.is_multipart() or message.defects:
         raise InvalidRequest("The form cannot be read: its boundary is missing or wrong.", "invalid_form")
     fields: dict[str, str] = {}

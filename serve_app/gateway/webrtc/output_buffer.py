@@ -1,7 +1,7 @@
 """What was said and is not played yet: the `output_audio_buffer` of the Realtime API.
 
-A session sends each reply's sound a lead ahead of real time, so no more than that is ever held here. Replies that run at
-the same time (one outside the conversation, say) are mixed. With a face all sound comes in its blocks, in one line.
+A session sends each reply's sound a lead ahead of real time, so no more than that is ever held here. Replies that run
+at the same time (one outside the conversation, say) are mixed. With a face all sound comes in its blocks, in one line.
 """
 
 from collections import deque
@@ -123,7 +123,7 @@ class OutputBuffer:
         return np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
 
     def clear(self, reply: Reply) -> None:
-        """Drop what was not played of a reply, but for a fade of 10 ms. What a face says of it ends with `clear_face`."""
+        """Drop what was not played of a reply, but for a fade of 10 ms. A face says it until `clear_face`."""
         line = self._lines.pop(reply.id, None)
         if line is not None:
             self._fade(line.spans)

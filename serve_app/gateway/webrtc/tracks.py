@@ -2,6 +2,7 @@
 
 import asyncio
 from fractions import Fraction
+from typing import Any
 
 from aiortc import MediaStreamTrack
 from av.packet import Packet
@@ -17,7 +18,7 @@ class PacketTrack(MediaStreamTrack):
         super().__init__()
         self.kind = kind
         self._time_base = Fraction(1, rate_hz)
-        self._packets: asyncio.Queue[Packet] = asyncio.Queue(_MOST_PACKETS)
+        self._packets: "asyncio.Queue[Packet[Any]]" = asyncio.Queue(_MOST_PACKETS)
 
     def send(self, data: bytes, timestamp: int) -> None:
         """Send a packet (an Opus packet, an access unit); `timestamp` in the track's rate."""
@@ -28,6 +29,6 @@ class PacketTrack(MediaStreamTrack):
         packet.time_base = self._time_base
         self._packets.put_nowait(packet)
 
-    async def recv(self) -> Packet:
+    async def recv(self) -> "Packet[Any]":
         """For aiortc."""
         return await self._packets.get()

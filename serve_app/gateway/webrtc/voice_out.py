@@ -1,4 +1,4 @@
-"""From the session's events to what is heard and seen: which sound is played, dropped or mixed, and what became of it."""
+"""From the session's events to what is heard and seen: which sound is played, and which is dropped."""
 
 from collections import deque
 
@@ -10,7 +10,7 @@ from serve_app.session import events as ev
 from serve_app.session.commands import CancelResponse, Command, TruncateItem
 
 _BEHIND_MS = 60
-"""The session reckons what is heard from what it has sent. Only if less was played by more than this it is corrected."""
+"""The session reckons what is heard from what it has sent; it is told if so much less was played."""
 _CLIENT_HOLDS_MS = 40
 """Of what was played here, the client's own jitter buffer still holds about two packets."""
 
