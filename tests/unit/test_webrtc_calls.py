@@ -26,7 +26,7 @@ REPLY = ev.ResponseInfo("resp_1", "in_progress", "conv_1", ("audio",), "", {"typ
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(55):
             await test
 
     asyncio.run(bounded())

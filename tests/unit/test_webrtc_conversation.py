@@ -91,7 +91,7 @@ def test_it_answers_by_voice_and_is_interrupted_by_speech() -> None:
         assert stages.sessions[0].closing is CLIENT_LEFT
 
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(55):
             await test()
 
     asyncio.run(bounded())

@@ -130,7 +130,7 @@ def test_an_offer_that_makes_no_sense(text: str, code: str) -> None:
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(55):
             await test
 
     asyncio.run(bounded())

@@ -38,7 +38,7 @@ class Painter:
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(55):
             await test
 
     asyncio.run(bounded())

@@ -18,7 +18,7 @@ from tests.webrtc_caller import Callee, Caller, until
 def with_stores(path: Path, body: Callable[[Store, Store], Awaitable[None]]) -> None:
     async def main() -> None:
         config = StoreConfig(path=path / "parley.db", flush_ms=10)
-        async with await Store.open(config) as one, await Store.open(config) as other, asyncio.timeout(30):
+        async with await Store.open(config) as one, await Store.open(config) as other, asyncio.timeout(55):
             await body(one, other)
 
     asyncio.run(main())
