@@ -25,7 +25,9 @@ GAZE_REACH = 0.24, 0.13
 LASHES = 0.16
 """Thickness of the lid's edge."""
 LID = 0.38
-"""From its edge to above its crease: what comes down without being stretched."""
+"""From its edge to above its crease: what comes down without being stretched, where there is room above."""
+LITTLE_ROOM, ENOUGH_ROOM = 0.32, 0.9
+"""Of skin above the lid's edge: where only that little is known to be skin, it is stretched over the whole eye."""
 
 
 class EyeAtlas:
@@ -39,6 +41,8 @@ class EyeAtlas:
         self._upper = min(-0.08, self._local(eye.upper_lid)[1])
         self._lower = max(0.05, self._local(eye.lower_lid)[1])
         self._iris, self._iris_radius = self._local(eye.iris), eye.iris_radius_px / self._unit_px
+        room = LITTLE_ROOM if eye.free_above_px is None else eye.free_above_px / self._unit_px
+        self._room = min(ENOUGH_ROOM, max(LASHES + 0.05, room))
         self.region = self._region(picture.shape[1], picture.shape[0])
         self._patch = np.ascontiguousarray(picture[self.region.slices])
         rows, columns = np.mgrid[self.region.top : self.region.bottom, self.region.left : self.region.right]
@@ -71,7 +75,7 @@ class EyeAtlas:
 
     def _region(self, width_px: int, height_px: int) -> Region:
         reach = 1.5 * self._unit_px
-        above, below = (0.95 - self._upper) * self._unit_px, (0.4 + self._lower) * self._unit_px
+        above, below = (0.3 + self._room - self._upper) * self._unit_px, (0.4 + self._lower) * self._unit_px
         lean = abs(self._sin) * reach
         x, y = self._centre
         return Region(
@@ -112,14 +116,30 @@ class EyeAtlas:
         """The skin of the upper lid drawn down, and how much of each pixel it covers."""
         upper, lower = self._edges(self._u)
         edge = upper + closure * (0.9 * lower - upper)
-        top = upper - 0.55 * np.clip(1.25 - 0.5 * self._u * self._u, 0.3, None)
+        top = upper - self._room * np.clip(1 - 0.4 * self._u * self._u, 0.25, None)
+        share = min(1.0, max(0.0, (self._room - LITTLE_ROOM) / (ENOUGH_ROOM - LITTLE_ROOM)))
+        lid = LASHES + share * (LID - LASHES)
         above = edge - self._v
-        stretch = np.clip(1 - np.maximum(0, above - LID) / np.maximum(1e-3, edge - top - LID), 0, 1)
+        stretch = np.clip(1 - np.maximum(0, above - lid) / np.maximum(1e-3, edge - top - lid), 0, 1)
         sideways = np.clip((1.45 - np.abs(self._u)) / 0.3, 0, 1)
         skin = self._taken_from(np.zeros_like(self._u), ((edge - upper) * stretch * sideways).astype(np.float32))
+        if share < 1:
+            skin = self._smoothed(skin, above, 0.75 * (1 - share))
         covered = np.clip(above * self._unit_px + 0.5, 0, 1) if closure > 0 else np.zeros_like(self._u)
         # Below the corners' line beyond the corners there is nothing to cover.
         return skin, (covered * (np.abs(self._u) < 1.4)).astype(np.float32)
+
+
+    def _smoothed(self, skin: Picture, above: Field, strength: float) -> Picture:
+        """The lid evened out towards the skin below the eye, with a line of lashes: little skin stretched far is streaky."""
+        _, lower = self._edges(self._u)
+        below = (self._v > lower + 0.12) & (self._v < lower + 0.38) & (np.abs(self._u) < 0.9)
+        if not below.any():
+            return skin
+        plain = np.median(self._patch[below], axis=0)
+        lashes = 1 - 0.55 * np.exp(-np.square(above / 0.09))
+        even = skin + strength * (plain - skin)
+        return np.clip(even * lashes[..., None], 0, 255).astype(np.uint8)
 
 
 def _covered(ball: Picture, skin: Picture, covered: Field) -> Picture:

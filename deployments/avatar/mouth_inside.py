@@ -29,7 +29,7 @@ class InnerMouth:
         """As described, or usual ones as bright as the face: `light` is 1 for a well lit one."""
         return cls(
             _bgr(colours.inner_mouth or _INNER) * (1.0 if colours.inner_mouth else light),
-            _bgr(colours.teeth or _TEETH) * (1.0 if colours.teeth else light),
+            _bgr(colours.teeth or _TEETH) * (1.0 if colours.teeth else 0.92 * light),
             _bgr(_TONGUE) * light,
         )
 

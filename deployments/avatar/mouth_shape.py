@@ -21,7 +21,7 @@ UPPER_SHARE = 0.17
 """Of the opening, by the upper lip; the lower lip and the jaw do the rest."""
 CHIN_DROP = 0.44
 """Of the chin at aperture 1."""
-DRAWN_IN, SPREAD = 0.34, 0.13
+DRAWN_IN, SPREAD = 0.31, 0.13
 """How much narrower "oo" and wider "ee" are than rest."""
 NECK = 1.35
 """Below the chin: where the jaw's movement has faded out."""
@@ -118,7 +118,9 @@ def mouth_shape(geometry: MouthGeometry, key: ShapeKey, inner: InnerMouth) -> Mo
     width = 1.0 + SPREAD * spread - DRAWN_IN * drawn_in - 0.05 * key.aperture - 0.03 * key.press
     fullness = 1.0 + 0.22 * drawn_in - 0.10 * spread - 0.20 * key.press
     u, v = geometry.u, geometry.v
-    sideways, away = np.square(u / 1.3), np.square((v - np.clip(v, 0, 0.45 * key.aperture)) / 0.7)
+    # Narrower lips leave nose and jaw alone.
+    away_v = np.where(v < 0, v / 0.45, np.maximum(0, v - 0.45 * key.aperture) / 0.7)
+    sideways, away = np.square(u / 1.3), np.square(away_v)
     near = np.exp(-np.square(sideways) - np.square(away))
     du = u * (1.0 - 1.0 / width) * near
     u_rest = u - du
