@@ -4,8 +4,8 @@ The cascades give boxes: of the face, of the eyes, sometimes of the mouth. Corne
 proportions inside them, and the line between the lips where the picture is darkest. Whoever wants it exact sends a
 description.
 
-Proportions: head and face lengths of adults (means, mm: distance of the pupils 63, width of an eye 30, of the mouth 50, of
-the face 137, of the jaw 110, from the pupils to the lips 70, from the lips to the chin 42).
+Proportions: head and face lengths of adults (means, mm: distance of the pupils 63, width of an eye 30, of the mouth
+50, of the face 137, of the jaw 110, from the pupils to the lips 70, from the lips to the chin 42).
 """
 
 import functools
@@ -13,6 +13,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from deployments.avatar.description import AvatarDescription, Eye, Mouth, Point
 from deployments.avatar.picture import Picture
+from deployments.avatar.warping import warped
 from deployments.runtime.errors import ConfigError, InvalidRequest
 
 Grey = npt.NDArray[np.uint8]
@@ -89,8 +91,8 @@ def found_anchors(picture: Picture) -> AvatarDescription:
         )
     except ValueError as error:
         raise InvalidRequest(
-            "a face was found, but it is too small, too tilted or cut off by the picture's edge: send another picture, or "
-            "a description with it",
+            "a face was found, but it is too small, too tilted or cut off by the picture's edge: send another picture, "
+            "or a description with it",
             code="face_unusable",
             param="picture",
         ) from error
@@ -190,7 +192,7 @@ def _lips(grey: Grey, face: Box, axes: _Axes) -> float:
     rights = np.linspace(-0.22, 0.22, 23)
     places = np.array([[axes.at(float(right), float(down)) for right in rights] for down in downs], np.float32)
     soft = cv2.GaussianBlur(grey, (0, 0), max(0.6, 0.012 * axes.unit_px))
-    shades = cv2.remap(soft, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    shades = warped(np.asarray(soft, np.uint8), places).astype(np.float32)
     line = np.median(shades, axis=1)
     around = cv2.GaussianBlur(line[:, None], (1, 0), 0, sigmaY=12).ravel() if line.size else line
     darkness = (around - line) / max(1.0, float(line.std()))
@@ -218,7 +220,7 @@ _one_at_a_time = threading.Lock()
 
 @functools.cache
 def _cascade(name: str) -> cv2.CascadeClassifier:
-    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_{name}.xml")
+    cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / f"haarcascade_{name}.xml"))
     if cascade.empty():
         raise ConfigError(f"OpenCV came without its cascade {name!r}; install opencv-python-headless 4.x")
     return cascade

@@ -83,8 +83,8 @@ class Eye(_Part):
     """Its centre."""
     iris_radius_px: float = Field(gt=0.5, le=MAX_PICTURE_SIDE_PX / 8)
     free_above_px: float | None = Field(default=None, ge=0, le=MAX_PICTURE_SIDE_PX / 8)
-    """How far above the upper lid's edge there is nothing but skin, neither brow nor glasses: what a blink may draw down.
-    None: little, to be safe."""
+    """How far above the upper lid's edge there is nothing but skin, neither brow nor glasses: what a blink may draw
+    down. None: little, to be safe."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

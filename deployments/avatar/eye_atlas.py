@@ -1,17 +1,18 @@
 """An eye of a picture, open to shut and looking about, worked out once and blended for each frame.
 
-Measured in half widths of the eye from the middle between its corners: u along the line through them, v across and down.
+Measured in half widths of the eye from the middle between its corners: u along the line through them, v across,
+down.
 """
 
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from deployments.avatar.description import Eye
 from deployments.avatar.mouth_atlas import Picture, between, mixed
 from deployments.avatar.mouth_shape import Region
+from deployments.avatar.warping import warped
 
 Field = npt.NDArray[np.float32]
 
@@ -95,8 +96,7 @@ class EyeAtlas:
         x = columns - self._unit_px * (du * self._cos - dv * self._sin)
         y = rows - self._unit_px * (du * self._sin + dv * self._cos)
         source = np.stack([x, y], axis=-1).astype(np.float32)
-        moved = cv2.remap(self._patch, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(moved, np.uint8)
+        return warped(self._patch, source, sharp=True)
 
     def _eyeball(self, gaze_x: float, gaze_y: float) -> Picture:
         """The eye with its iris moved; the lids stay where they are."""
@@ -129,17 +129,18 @@ class EyeAtlas:
         # Below the corners' line beyond the corners there is nothing to cover.
         return skin, (covered * (np.abs(self._u) < 1.4)).astype(np.float32)
 
-
     def _smoothed(self, skin: Picture, above: Field, strength: float) -> Picture:
-        """The lid evened out towards the skin below the eye, with a line of lashes: little skin stretched far is streaky."""
-        _, lower = self._edges(self._u)
+        """The lid evened out towards the skin below the eye, with lashes: stretched far, little skin is streaky."""
+        upper, lower = self._edges(self._u)
         below = (self._v > lower + 0.12) & (self._v < lower + 0.38) & (np.abs(self._u) < 0.9)
         if not below.any():
             return skin
         plain = np.median(self._patch[below], axis=0)
-        lashes = 1 - 0.55 * np.exp(-np.square(above / 0.09))
-        even = skin + strength * (plain - skin)
-        return np.clip(even * lashes[..., None], 0, 255).astype(np.uint8)
+        # Over the eye only: what is above it stays.
+        over = np.clip((self._v - upper) / 0.12 + 1, 0, 1) * np.clip((1.1 - np.abs(self._u)) / 0.2, 0, 1)
+        lashes = 1 - 0.55 * np.exp(-np.square(above / 0.09)) * over
+        even = skin + (strength * over)[..., None] * (plain - skin)
+        return np.asarray(np.clip(even * lashes[..., None], 0, 255), np.uint8)
 
 
 def _covered(ball: Picture, skin: Picture, covered: Field) -> Picture:

@@ -67,7 +67,7 @@ def paint_inside(
     upper_teeth = _edge(edge - v, 0.03) * np.clip(1 - (u / 0.92) ** 8, 0, 1)
     under_lip = 0.55 + 0.45 * np.clip((v - upper) / 0.11, 0, 1)
     picture += upper_teeth[..., None] * (inner.teeth * (shine * under_lip)[..., None] - picture)
-    return picture.astype(np.float32)
+    return np.asarray(picture, np.float32)
 
 
 def _edge(distance: Field, softness: float) -> Field:

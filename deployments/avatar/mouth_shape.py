@@ -81,11 +81,16 @@ class MouthGeometry:
         return float(x * self._cos + y * self._sin), float(y * self._cos - x * self._sin)
 
     def _region(self, width_px: int, height_px: int) -> Region:
-        corners = [(u, v) for u in (-1.15 * self.jaw[0], 1.15 * self.jaw[1]) for v in (self.top - 0.15, self.chin + NECK)]
+        corners = [
+            (u, v) for u in (-1.15 * self.jaw[0], 1.15 * self.jaw[1]) for v in (self.top - 0.15, self.chin + NECK)
+        ]
         xs = [self._centre[0] + self.unit_px * (u * self._cos - v * self._sin) for u, v in corners]
         ys = [self._centre[1] + self.unit_px * (u * self._sin + v * self._cos) for u, v in corners]
         return Region(
-            max(0, int(min(xs))), max(0, int(min(ys))), min(width_px, int(max(xs)) + 1), min(height_px, int(max(ys)) + 1)
+            max(0, int(min(xs))),
+            max(0, int(min(ys))),
+            min(width_px, int(max(xs)) + 1),
+            min(height_px, int(max(ys)) + 1),
         )
 
     def source(self, du: Field, dv: Field) -> npt.NDArray[np.float32]:
@@ -171,7 +176,8 @@ def _upper_move(geometry: MouthGeometry, lines: _Lines, fullness: float) -> Fiel
     thickness = geometry.upper_inner - geometry.upper_outer
     fade = _falling(above, thickness, max(thickness + 0.25, geometry.upper_inner - geometry.top))
     inside = np.minimum(0, lines.upper - geometry.v)
-    return lines.upper_move * fade - above * (1 - 1 / fullness) * fade * lines.lip - inside
+    move: Field = lines.upper_move * fade - above * (1 - 1 / fullness) * fade * lines.lip - inside
+    return move
 
 
 def _lower_move(geometry: MouthGeometry, lines: _Lines, fullness: float, aperture: float) -> Field:

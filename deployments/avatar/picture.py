@@ -91,7 +91,7 @@ def _without_alpha(pixels: npt.NDArray[np.generic]) -> Picture:
     deep = pixels.dtype == np.uint16
     shades = pixels.astype(np.float32) / (257.0 if deep else 1.0)
     alpha = shades[..., 3:] / 255.0
-    return np.rint(shades[..., :3] * alpha + _BEHIND_TRANSPARENT * (1 - alpha)).astype(np.uint8)
+    return np.asarray(np.rint(shades[..., :3] * alpha + _BEHIND_TRANSPARENT * (1 - alpha)), np.uint8)
 
 
 def _broken() -> InvalidRequest:

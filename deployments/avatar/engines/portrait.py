@@ -1,7 +1,7 @@
 """A portrait that moves, without weights and on one processor: a picture, warped where it speaks, blinks and breathes.
 
-It costs a tenth of a core for a session at 384 × 580 (`benchmarks/avatar_cost.py`). One portrait ships with it, drawn by
-code; anyone's picture becomes one when its face is found, or described.
+It costs a tenth of a core for a session at 384 × 580 (`benchmarks/avatar_cost.py`). One portrait ships with it, drawn
+by code; anyone's picture becomes one when its face is found, or described.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from deployments.avatar.mouth import MouthPose
 from deployments.avatar.picture import Picture, decoded, fitted
 from deployments.avatar.portrait_model import Performer, PortraitModel
 from deployments.media.timing import PhonemeTime
-from deployments.media.video import FRAME_RATE_HZ, FRAMES_PER_BLOCK, VideoFrame
+from deployments.media.video import FRAMES_PER_BLOCK, VideoFrame
 from deployments.runtime.errors import ConfigError, InvalidRequest, StageUnavailable, StateLost
 from deployments.runtime.worker import Worker
 
@@ -47,7 +47,7 @@ class Config(BaseModel):
     width_px: int = Field(default=DEFAULT_WIDTH_PX, ge=MIN_SIDE_PX, le=MAX_SIDE_PX)
     """Of the portrait that ships; odd sizes grow by one pixel."""
     height_px: int = Field(default=DEFAULT_HEIGHT_PX, ge=MIN_SIDE_PX, le=MAX_SIDE_PX)
-    fps: Literal[25] = FRAME_RATE_HZ
+    fps: Literal[25] = 25
     encoder: Encoder = "auto"
     """auto: NVENC where it works, else libx264."""
     threads: int = Field(default=2, ge=1, le=64)
@@ -125,7 +125,9 @@ class Engine:
 
     def _check_open(self) -> None:
         if self._closed or self._drawn is None:
-            raise StageUnavailable("the avatar engine is closed" if self._closed else "the avatar engine is not started")
+            raise StageUnavailable(
+                "the avatar engine is closed" if self._closed else "the avatar engine is not started"
+            )
 
     def _idlest(self) -> Worker:
         taken = list(self._faces.values())
@@ -219,7 +221,7 @@ def described(portrait: Portrait) -> tuple[Picture, AvatarDescription]:
     height, width = picture.shape[:2]
     if (description.width_px, description.height_px) != (width, height):
         raise InvalidRequest(
-            f"the description is of a picture of {description.width_px}×{description.height_px} px, but the picture has "
+            f"the description is of a picture of {description.width_px}×{description.height_px} px, but this one has "
             f"{width}×{height}",
             param="description",
         )
