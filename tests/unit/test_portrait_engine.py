@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +14,7 @@ from deployments.avatar.engines.portrait import DRAWN, Config, Engine
 from deployments.avatar.mouth import MouthPose
 from deployments.media.video import VideoFrame
 from deployments.runtime.errors import InvalidRequest, StageUnavailable, StateLost
-from tests.portraits import SILENT_BLOCK, ScriptedMouth, block, drawn, jpeg, noise_picture, png
+from tests.portraits import SILENT_BLOCK, ScriptedMouth, block, drawn, jpeg, noise_picture, png, small_drawn
 from tests.video_decoding import decoded
 
 SMALL = Config(width_px=160, height_px=241, encoder="libx264")
@@ -81,12 +80,12 @@ def test_another_replica_goes_on_from_the_clock() -> None:
     """The head is where it would have been; only the mouth begins anew."""
 
     async def use(engine: Engine) -> None:
-        blocks = [FaceBlock(n, SILENT_BLOCK, mood="listening", bitrate_kbps=4000) for n in range(30)]
+        blocks = [FaceBlock(n, SILENT_BLOCK, mood="listening", bitrate_kbps=4000) for n in range(15)]
         before = decoded(await rendered(engine, blocks))
         async with started() as elsewhere:
-            after = decoded(await rendered(elsewhere, blocks[20:]))
-        assert len(after) == 50
-        for one, other in zip(before[100:], after, strict=True):
+            after = decoded(await rendered(elsewhere, blocks[10:]))
+        assert len(after) == 25
+        for one, other in zip(before[50:], after, strict=True):
             # Above the mouth: eyes, brows, hair.
             assert np.abs(one[:125].astype(int) - other[:125]).mean() < 1.5
 
@@ -182,24 +181,23 @@ def test_an_unknown_portrait_must_be_sent_first() -> None:
         with pytest.raises(StateLost) as error:
             engine.open("somebody")
         assert error.value.code == "unknown_avatar"
-        picture, description = drawn()
+        picture, description = small_drawn()
         info = await engine.prepare(Portrait("somebody", png(picture), description.to_json()))
-        assert (info.id, info.width, info.height) == ("somebody", 384, 580)
+        assert (info.id, info.width, info.height) == ("somebody", 192, 290)
         frames = await rendered(engine, [block(0)], "somebody")
-        assert decoded(frames)[0].shape == (580, 384, 3)
+        assert decoded(frames)[0].shape == (290, 192, 3)
 
     with_engine(use)
 
 
 def test_a_photograph_without_a_description_becomes_a_face() -> None:
     async def use(engine: Engine) -> None:
-        large = cv2.resize(drawn()[0], (561, 846), interpolation=cv2.INTER_CUBIC)
-        info = await engine.prepare(Portrait("large", jpeg(np.asarray(large, np.uint8))))
-        assert (info.width, info.height) == (562, 846)  # one more for H.264
-        shown = decoded(await rendered(engine, [block(n) for n in range(2)], "large"))
+        info = await engine.prepare(Portrait("photograph", jpeg(drawn()[0])))
+        assert (info.width, info.height) == (384, 580)  # one more for H.264
+        shown = decoded(await rendered(engine, [block(n) for n in range(2)], "photograph"))
         # It speaks: around the mouth more changes than on the forehead.
         change = np.std(np.stack(shown).astype(float), axis=0).mean(axis=2)
-        assert change[463:512, 240:322].mean() > 3 * change[207:273, 240:322].mean()
+        assert change[317:350, 164:220].mean() > 3 * change[142:187, 164:220].mean()
 
     with_engine(use)
 
@@ -207,12 +205,13 @@ def test_a_photograph_without_a_description_becomes_a_face() -> None:
 def test_a_described_picture_is_made_smaller_with_its_description() -> None:
     async def use(engine: Engine) -> None:
         picture, description = drawn()
-        larger = np.asarray(cv2.resize(picture, (1536, 2316), interpolation=cv2.INTER_LINEAR), np.uint8)
-        described = description.scaled(4, 1536, 2316).to_json()
-        info = await engine.prepare(Portrait("large", jpeg(larger), described))
-        assert (info.width, info.height) == (680, 1024)
+        info = await engine.prepare(Portrait("large", jpeg(picture), description.to_json()))
+        assert (info.width, info.height) == (160, 240)  # 159 wide, and one more for H.264
+        shown = decoded(await rendered(engine, [block(n) for n in range(2)], "large"))
+        change = np.std(np.stack(shown).astype(float), axis=0).mean(axis=2)
+        assert change[131:145, 68:91].mean() > 3 * change[59:77, 68:91].mean()
 
-    with_engine(use)
+    with_engine(use, SMALL.model_copy(update={"max_side_px": 240}))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +238,7 @@ def test_what_cannot_become_a_face_is_refused(portrait: Portrait, said: str) -> 
 
 def test_portraits_beyond_the_limit_go_oldest_first() -> None:
     async def use(engine: Engine) -> None:
-        picture, description = drawn()
+        picture, description = small_drawn()
         for name in ("a", "b"):
             await engine.prepare(Portrait(name, png(picture), description.to_json()))
         face = engine.open("a")
