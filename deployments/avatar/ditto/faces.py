@@ -20,7 +20,7 @@ class Faces:
     """`prepare` is for the device's thread; `find` for any."""
 
     def __init__(self, registrar: Registrar, settings: Settings, cache: Path) -> None:
-        self._registrar = registrar
+        self.registrar = registrar
         self._cache = DiskCache(cache / "faces", ".npz")
         self._weights = digest_of(*(file_id(path) for path in settings.identity_files))
         self._faces: OrderedDict[str, Identity] = OrderedDict()
@@ -28,13 +28,13 @@ class Faces:
 
     def key(self, picture: bytes) -> str:
         """Of a prepared face on disk: another for another picture, other weights or another crop."""
-        return digest_of(hashlib.sha256(picture).digest(), self._weights, repr(sorted(self._registrar.crop.items())))
+        return digest_of(hashlib.sha256(picture).digest(), self._weights, repr(sorted(self.registrar.crop.items())))
 
     def prepare(self, avatar: str, picture: bytes, pinned: bool = False) -> Identity:
         """Take a picture in; a `pinned` face is never dropped from memory. Raises InvalidRequest, EngineFailed."""
         identity = self._cached(picture)
         if identity is None:
-            identity = self._registrar.identity(read_picture(picture))
+            identity = self.registrar.identity(read_picture(picture))
             self._store(picture, identity)
         self._faces[avatar] = identity
         self._faces.move_to_end(avatar)
@@ -56,11 +56,12 @@ class Faces:
 
     def _cached(self, picture: bytes) -> Identity | None:
         key = self.key(picture)
-        data = self._cache.find(key)
-        if data is None:
-            return None
         try:
-            return identity_from_bytes(data)
+            data = self._cache.find(key)
+            return None if data is None else identity_from_bytes(data)
+        except OSError as error:
+            logger.warning("Prepared faces cannot be read from disk: %s", error)
+            return None
         except ValueError as error:
             logger.warning("The prepared face %s is of no use and is made anew: %s", key, error)
             self._cache.forget(key)
