@@ -52,6 +52,8 @@ class DeadlineConfig(Frozen):
     """For each next item of a reply."""
     tts_s: float = Field(default=15, gt=0)
     """For each next block of sound."""
+    avatar_s: float = Field(default=2, gt=0)
+    """For the pictures of one block."""
 
 
 class AppConfig(Frozen):
@@ -60,6 +62,7 @@ class AppConfig(Frozen):
     asr: EngineChoice = EngineChoice(engine="pocketsphinx")
     llm: EngineChoice = EngineChoice(engine="rules")
     tts: EngineChoice = EngineChoice(engine="espeak")
+    avatar: EngineChoice = EngineChoice(engine="portrait")
     gateway: GatewayConfig = GatewayConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)

@@ -82,6 +82,9 @@ class Eye(_Part):
     iris: Point
     """Its centre."""
     iris_radius_px: float = Field(gt=0.5, le=MAX_PICTURE_SIDE_PX / 8)
+    free_above_px: float | None = Field(default=None, ge=0, le=MAX_PICTURE_SIDE_PX / 8)
+    """How far above the upper lid's edge there is nothing but skin, neither brow nor glasses: what a blink may draw
+    down. None: little, to be safe."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -144,7 +147,7 @@ class AvatarDescription(_Part):
         points = [("chin", self.chin), ("jaw_left", self.jaw_left), ("jaw_right", self.jaw_right)]
         points += [(f"mouth.{name}", getattr(self.mouth, name)) for name in Mouth.model_fields]
         for side in ("left_eye", "right_eye"):
-            names = (name for name in Eye.model_fields if name != "iris_radius_px")
+            names = (name for name in Eye.model_fields if not name.endswith("_px"))
             points += [(f"{side}.{name}", getattr(getattr(self, side), name)) for name in names]
         return points + [(f"outline[{index}]", point) for index, point in enumerate(self.outline)]
 
@@ -169,7 +172,11 @@ class AvatarDescription(_Part):
         def moved(value: object) -> object:
             if isinstance(value, dict):
                 return {
-                    key: item * factor if key == "iris_radius_px" else item if key == "colours" else moved(item)
+                    key: item * factor
+                    if key.endswith("_px") and isinstance(item, float)
+                    else item
+                    if key == "colours"
+                    else moved(item)
                     for key, item in value.items()
                 }
             if isinstance(value, list | tuple):

@@ -1,17 +1,18 @@
 """An eye of a picture, open to shut and looking about, worked out once and blended for each frame.
 
-Measured in half widths of the eye from the middle between its corners: u along the line through them, v across and down.
+Measured in half widths of the eye from the middle between its corners: u along the line through them, v across,
+down.
 """
 
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from deployments.avatar.description import Eye
 from deployments.avatar.mouth_atlas import Picture, between, mixed
 from deployments.avatar.mouth_shape import Region
+from deployments.avatar.warping import warped
 
 Field = npt.NDArray[np.float32]
 
@@ -25,7 +26,9 @@ GAZE_REACH = 0.24, 0.13
 LASHES = 0.16
 """Thickness of the lid's edge."""
 LID = 0.38
-"""From its edge to above its crease: what comes down without being stretched."""
+"""From its edge to above its crease: what comes down without being stretched, where there is room above."""
+LITTLE_ROOM, ENOUGH_ROOM = 0.32, 0.9
+"""Of skin above the lid's edge: where only that little is known to be skin, it is stretched over the whole eye."""
 
 
 class EyeAtlas:
@@ -39,6 +42,8 @@ class EyeAtlas:
         self._upper = min(-0.08, self._local(eye.upper_lid)[1])
         self._lower = max(0.05, self._local(eye.lower_lid)[1])
         self._iris, self._iris_radius = self._local(eye.iris), eye.iris_radius_px / self._unit_px
+        room = LITTLE_ROOM if eye.free_above_px is None else eye.free_above_px / self._unit_px
+        self._room = min(ENOUGH_ROOM, max(LASHES + 0.05, room))
         self.region = self._region(picture.shape[1], picture.shape[0])
         self._patch = np.ascontiguousarray(picture[self.region.slices])
         rows, columns = np.mgrid[self.region.top : self.region.bottom, self.region.left : self.region.right]
@@ -71,7 +76,7 @@ class EyeAtlas:
 
     def _region(self, width_px: int, height_px: int) -> Region:
         reach = 1.5 * self._unit_px
-        above, below = (0.95 - self._upper) * self._unit_px, (0.4 + self._lower) * self._unit_px
+        above, below = (0.3 + self._room - self._upper) * self._unit_px, (0.4 + self._lower) * self._unit_px
         lean = abs(self._sin) * reach
         x, y = self._centre
         return Region(
@@ -91,8 +96,7 @@ class EyeAtlas:
         x = columns - self._unit_px * (du * self._cos - dv * self._sin)
         y = rows - self._unit_px * (du * self._sin + dv * self._cos)
         source = np.stack([x, y], axis=-1).astype(np.float32)
-        moved = cv2.remap(self._patch, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(moved, np.uint8)
+        return warped(self._patch, source, sharp=True)
 
     def _eyeball(self, gaze_x: float, gaze_y: float) -> Picture:
         """The eye with its iris moved; the lids stay where they are."""
@@ -112,14 +116,31 @@ class EyeAtlas:
         """The skin of the upper lid drawn down, and how much of each pixel it covers."""
         upper, lower = self._edges(self._u)
         edge = upper + closure * (0.9 * lower - upper)
-        top = upper - 0.55 * np.clip(1.25 - 0.5 * self._u * self._u, 0.3, None)
+        top = upper - self._room * np.clip(1 - 0.4 * self._u * self._u, 0.25, None)
+        share = min(1.0, max(0.0, (self._room - LITTLE_ROOM) / (ENOUGH_ROOM - LITTLE_ROOM)))
+        lid = LASHES + share * (LID - LASHES)
         above = edge - self._v
-        stretch = np.clip(1 - np.maximum(0, above - LID) / np.maximum(1e-3, edge - top - LID), 0, 1)
+        stretch = np.clip(1 - np.maximum(0, above - lid) / np.maximum(1e-3, edge - top - lid), 0, 1)
         sideways = np.clip((1.45 - np.abs(self._u)) / 0.3, 0, 1)
         skin = self._taken_from(np.zeros_like(self._u), ((edge - upper) * stretch * sideways).astype(np.float32))
+        if share < 1:
+            skin = self._smoothed(skin, above, 0.75 * (1 - share))
         covered = np.clip(above * self._unit_px + 0.5, 0, 1) if closure > 0 else np.zeros_like(self._u)
         # Below the corners' line beyond the corners there is nothing to cover.
         return skin, (covered * (np.abs(self._u) < 1.4)).astype(np.float32)
+
+    def _smoothed(self, skin: Picture, above: Field, strength: float) -> Picture:
+        """The lid evened out towards the skin below the eye, with lashes: stretched far, little skin is streaky."""
+        upper, lower = self._edges(self._u)
+        below = (self._v > lower + 0.12) & (self._v < lower + 0.38) & (np.abs(self._u) < 0.9)
+        if not below.any():
+            return skin
+        plain = np.median(self._patch[below], axis=0)
+        # Over the eye only: what is above it stays.
+        over = np.clip((self._v - upper) / 0.12 + 1, 0, 1) * np.clip((1.1 - np.abs(self._u)) / 0.2, 0, 1)
+        lashes = 1 - 0.55 * np.exp(-np.square(above / 0.09)) * over
+        even = skin + (strength * over)[..., None] * (plain - skin)
+        return np.asarray(np.clip(even * lashes[..., None], 0, 255), np.uint8)
 
 
 def _covered(ball: Picture, skin: Picture, covered: Field) -> Picture:

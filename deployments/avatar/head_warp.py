@@ -1,7 +1,7 @@
 """The whole picture moved with the head: one `remap` from a few smooth fields, weighted by the head's pose.
 
-The head moves, the shoulders breathe, the wall stands still. Turning and nodding shift what is near (the nose) more than
-what is far (the ears), which looks like depth.
+The head moves, the shoulders breathe, the wall stands still. Turning and nodding shift what is near (the nose) more
+than what is far (the ears), which looks like depth.
 """
 
 import cv2
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from deployments.avatar.description import AvatarDescription
 from deployments.avatar.motion import HeadPose
+from deployments.avatar.warping import warped
 
 Field = npt.NDArray[np.float32]
 
@@ -40,7 +41,7 @@ class HeadWarp:
         width, height = self._size
         enlarged = cv2.resize(self._places - moves, None, fx=CELL_PX, fy=CELL_PX, interpolation=cv2.INTER_LINEAR)
         source = enlarged[CELL_PX : CELL_PX + height, CELL_PX : CELL_PX + width]
-        return np.asarray(cv2.remap(picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        return warped(picture, source)
 
     def _worked_out(self, description: AvatarDescription) -> Field:
         """Movement in pixels for an amount of 1 of each part of the pose. Shape: (channels, cells × 2)."""
@@ -53,17 +54,24 @@ class HeadWarp:
         half_width, half_height = (right - left) / 2, (bottom - top) / 2
         chin_x, chin_y = description.chin
         # The head with its hair is wider and higher than the face.
-        radius = np.hypot((x - middle_x) / (1.3 * half_width), (y - middle_y + 0.12 * half_height) / (1.3 * half_height))
+        radius = np.hypot(
+            (x - middle_x) / (1.3 * half_width), (y - middle_y + 0.12 * half_height) / (1.3 * half_height)
+        )
         neck = _rising(y, chin_y + 0.1 * unit, chin_y + 1.3 * unit)
         head = (1 - _rising(radius, 1.0, 1.7)) * (1 - 0.93 * neck)
-        depth = unit * np.clip(1 - np.hypot((x - middle_x) / half_width, (y - middle_y) / half_height) ** 2, 0, 1) * head
+        depth = (
+            unit * np.clip(1 - np.hypot((x - middle_x) / half_width, (y - middle_y) / half_height) ** 2, 0, 1) * head
+        )
         turn_x, turn_y = x - chin_x, y - (chin_y + 0.4 * unit)
         body = _rising(y, chin_y - 0.1 * unit, chin_y + 1.6 * unit)
         eyes = [np.array(eye.iris) for eye in (description.left_eye, description.right_eye)]
         apart = float(np.linalg.norm(eyes[1] - eyes[0]))
         brows = sum(_spot(x, y, eye[0], eye[1] - 0.36 * apart, 0.30 * apart, 0.15 * apart) for eye in eyes)
         mouth = description.mouth
-        corners = [_spot(x, y, *point, 0.42 * mouth.half_width_px, 0.42 * mouth.half_width_px) for point in (mouth.left, mouth.right)]
+        corners = [
+            _spot(x, y, *point, 0.42 * mouth.half_width_px, 0.42 * mouth.half_width_px)
+            for point in (mouth.left, mouth.right)
+        ]
         fields = [
             (unit * head, none),
             (none, unit * head),

@@ -11,6 +11,7 @@ from deployments.avatar.description import AvatarDescription
 from deployments.avatar.mouth import MouthPose
 from deployments.avatar.mouth_inside import InnerMouth
 from deployments.avatar.mouth_shape import MouthGeometry, ShapeKey, mouth_shape
+from deployments.avatar.warping import warped
 
 Picture = npt.NDArray[np.uint8]
 """Blue, green, red. Shape: (height, width, 3)."""
@@ -76,9 +77,9 @@ class MouthAtlas:
 
     def _draw(self, key: ShapeKey) -> Picture:
         shape = mouth_shape(self._geometry, key, self._inner)
-        face = cv2.remap(self._patch, shape.source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        face = warped(self._patch, shape.source, sharp=True)
         drawn = face + shape.opening[..., None] * (shape.inside - face)
-        return np.clip(np.rint(drawn), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(drawn), 0, 255), np.uint8)
 
 
 def between(levels: tuple[float, ...], value: float) -> tuple[int, float]:

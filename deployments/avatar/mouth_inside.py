@@ -29,7 +29,7 @@ class InnerMouth:
         """As described, or usual ones as bright as the face: `light` is 1 for a well lit one."""
         return cls(
             _bgr(colours.inner_mouth or _INNER) * (1.0 if colours.inner_mouth else light),
-            _bgr(colours.teeth or _TEETH) * (1.0 if colours.teeth else light),
+            _bgr(colours.teeth or _TEETH) * (1.0 if colours.teeth else 0.92 * light),
             _bgr(_TONGUE) * light,
         )
 
@@ -67,7 +67,7 @@ def paint_inside(
     upper_teeth = _edge(edge - v, 0.03) * np.clip(1 - (u / 0.92) ** 8, 0, 1)
     under_lip = 0.55 + 0.45 * np.clip((v - upper) / 0.11, 0, 1)
     picture += upper_teeth[..., None] * (inner.teeth * (shine * under_lip)[..., None] - picture)
-    return picture.astype(np.float32)
+    return np.asarray(picture, np.float32)
 
 
 def _edge(distance: Field, softness: float) -> Field:

@@ -21,7 +21,7 @@ UPPER_SHARE = 0.17
 """Of the opening, by the upper lip; the lower lip and the jaw do the rest."""
 CHIN_DROP = 0.44
 """Of the chin at aperture 1."""
-DRAWN_IN, SPREAD = 0.34, 0.13
+DRAWN_IN, SPREAD = 0.31, 0.13
 """How much narrower "oo" and wider "ee" are than rest."""
 NECK = 1.35
 """Below the chin: where the jaw's movement has faded out."""
@@ -81,11 +81,16 @@ class MouthGeometry:
         return float(x * self._cos + y * self._sin), float(y * self._cos - x * self._sin)
 
     def _region(self, width_px: int, height_px: int) -> Region:
-        corners = [(u, v) for u in (-1.15 * self.jaw[0], 1.15 * self.jaw[1]) for v in (self.top - 0.15, self.chin + NECK)]
+        corners = [
+            (u, v) for u in (-1.15 * self.jaw[0], 1.15 * self.jaw[1]) for v in (self.top - 0.15, self.chin + NECK)
+        ]
         xs = [self._centre[0] + self.unit_px * (u * self._cos - v * self._sin) for u, v in corners]
         ys = [self._centre[1] + self.unit_px * (u * self._sin + v * self._cos) for u, v in corners]
         return Region(
-            max(0, int(min(xs))), max(0, int(min(ys))), min(width_px, int(max(xs)) + 1), min(height_px, int(max(ys)) + 1)
+            max(0, int(min(xs))),
+            max(0, int(min(ys))),
+            min(width_px, int(max(xs)) + 1),
+            min(height_px, int(max(ys)) + 1),
         )
 
     def source(self, du: Field, dv: Field) -> npt.NDArray[np.float32]:
@@ -118,7 +123,9 @@ def mouth_shape(geometry: MouthGeometry, key: ShapeKey, inner: InnerMouth) -> Mo
     width = 1.0 + SPREAD * spread - DRAWN_IN * drawn_in - 0.05 * key.aperture - 0.03 * key.press
     fullness = 1.0 + 0.22 * drawn_in - 0.10 * spread - 0.20 * key.press
     u, v = geometry.u, geometry.v
-    sideways, away = np.square(u / 1.3), np.square((v - np.clip(v, 0, 0.45 * key.aperture)) / 0.7)
+    # Narrower lips leave nose and jaw alone.
+    away_v = np.where(v < 0, v / 0.45, np.maximum(0, v - 0.45 * key.aperture) / 0.7)
+    sideways, away = np.square(u / 1.3), np.square(away_v)
     near = np.exp(-np.square(sideways) - np.square(away))
     du = u * (1.0 - 1.0 / width) * near
     u_rest = u - du
@@ -169,7 +176,8 @@ def _upper_move(geometry: MouthGeometry, lines: _Lines, fullness: float) -> Fiel
     thickness = geometry.upper_inner - geometry.upper_outer
     fade = _falling(above, thickness, max(thickness + 0.25, geometry.upper_inner - geometry.top))
     inside = np.minimum(0, lines.upper - geometry.v)
-    return lines.upper_move * fade - above * (1 - 1 / fullness) * fade * lines.lip - inside
+    move: Field = lines.upper_move * fade - above * (1 - 1 / fullness) * fade * lines.lip - inside
+    return move
 
 
 def _lower_move(geometry: MouthGeometry, lines: _Lines, fullness: float, aperture: float) -> Field:

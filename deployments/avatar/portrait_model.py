@@ -32,11 +32,11 @@ class PortraitModel:
 
     @property
     def width_px(self) -> int:
-        return self.picture.shape[1]
+        return int(self.picture.shape[1])
 
     @property
     def height_px(self) -> int:
-        return self.picture.shape[0]
+        return int(self.picture.shape[0])
 
 
 class Performer:

@@ -1,5 +1,6 @@
 """A small painter: smooth shapes, soft shades, and a picture that is drawn larger than it is wanted."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,9 +27,9 @@ def smooth(points: Points, closed: bool = True, steps: int = 24) -> npt.NDArray[
         knots = np.vstack([2 * knots[0] - knots[1], knots, 2 * knots[-1] - knots[-2]])
     curve = []
     for p0, p1, p2, p3 in zip(knots, knots[1:], knots[2:], knots[3:], strict=False):
-        t1 = max(1e-6, np.linalg.norm(p1 - p0) ** 0.5)
-        t2 = t1 + max(1e-6, np.linalg.norm(p2 - p1) ** 0.5)
-        t3 = t2 + max(1e-6, np.linalg.norm(p3 - p2) ** 0.5)
+        t1 = _knot_distance(p0, p1)
+        t2 = t1 + _knot_distance(p1, p2)
+        t3 = t2 + _knot_distance(p2, p3)
         t = np.linspace(t1, t2, steps, endpoint=False)[:, None]
         a1 = (t1 - t) / t1 * p0 + t / t1 * p1
         a2 = (t2 - t) / (t2 - t1) * p1 + (t - t1) / (t2 - t1) * p2
@@ -39,6 +40,10 @@ def smooth(points: Points, closed: bool = True, steps: int = 24) -> npt.NDArray[
     if not closed:
         curve.append(knots[-2][None])
     return np.vstack(curve)
+
+
+def _knot_distance(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    return max(1e-6, math.sqrt(float(np.linalg.norm(other - one))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Frame:
 
     def place(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Units to painted pixels."""
-        return points * self.scale + np.array([self.left, self.top])
+        return np.asarray(points * self.scale + np.array([self.left, self.top]), np.float64)
 
 
 class Canvas:
@@ -119,7 +124,7 @@ class Canvas:
         xs = ((np.arange(width) - x0) * (x1 - x0) / length).astype(np.float32)
         ys = ((np.arange(height) - y0) * (y1 - y0) / length).astype(np.float32)
         t = np.clip(xs[None, :] + ys[:, None], 0, 1)
-        return (t * t * (3 - 2 * t)).astype(np.float32)
+        return np.asarray(t * t * (3 - 2 * t), np.float32)
 
     def paint(self, mask: Mask, colour: Colour, strength: float = 1.0) -> None:
         """Lay a colour over the picture where the mask is."""

@@ -133,8 +133,12 @@ def paint_mouth(canvas: Canvas, face: Mask) -> None:
     canvas.paint(face * bow, palette.LIP_LIGHT, 0.3)
     canvas.paint(canvas.stroke(meet, [0.8, 1.6, 1.9, 1.6, 0.8]), palette.LIP_DARK, 0.92)
     for side in (-1, 1):
-        corner = canvas.blurred(canvas.ellipse(MIDDLE + side * (MOUTH_HALF_WIDTH + 1.5), CORNERS_Y - 0.5, 3.2, 2.6), 1.6)
+        corner = canvas.blurred(
+            canvas.ellipse(MIDDLE + side * (MOUTH_HALF_WIDTH + 1.5), CORNERS_Y - 0.5, 3.2, 2.6), 1.6
+        )
         canvas.paint(face * corner, palette.SKIN_DEEP, 0.5)
-        fold = canvas.stroke([(MIDDLE + side * 28, 298), (MIDDLE + side * 42, 312), (MIDDLE + side * 47, 326)], [1, 3, 1])
+        fold = canvas.stroke(
+            [(MIDDLE + side * 28, 298), (MIDDLE + side * 42, 312), (MIDDLE + side * 47, 326)], [1, 3, 1]
+        )
         canvas.paint(face * canvas.blurred(fold, 2.6), palette.SKIN_SHADE, 0.5)
     canvas.paint(face * canvas.blurred(canvas.ellipse(MIDDLE + 1, 347, 19, 4), 3.5), palette.SKIN_SHADE, 0.7)

@@ -26,22 +26,24 @@ def paint_body(canvas: Canvas) -> None:
     sheen = canvas.blurred(canvas.stroke([(20, 540), (70, 492), (130, 470)], [6, 22, 6]), 12)
     canvas.paint(body * sheen, palette.CLOTH_LIGHT, 0.7)
     for side in (-1, 1):
-        fold = canvas.stroke([(MIDDLE + side * 118, 500), (MIDDLE + side * 104, 545), (MIDDLE + side * 108, 600)], [1, 7])
+        fold = canvas.stroke(
+            [(MIDDLE + side * 118, 500), (MIDDLE + side * 104, 545), (MIDDLE + side * 108, 600)], [1, 7]
+        )
         canvas.paint(body * canvas.blurred(fold, 5), palette.CLOTH_DARK, 0.7)
 
 
 def paint_neck(canvas: Canvas) -> None:
     """The neck, the shadow that the head throws on it, and the collar."""
-    neck = canvas.area(
-        mirrored([(0, 330), (45, 338), (46, 390), (51, 425), (74, 448), (62, 470), (36, 505), (0, 524)])
-    )
+    neck = canvas.area(mirrored([(0, 330), (45, 338), (46, 390), (51, 425), (74, 448), (62, 470), (36, 505), (0, 524)]))
     canvas.paint(neck, palette.SKIN)
     canvas.paint(neck * canvas.slope((MIDDLE + 5, 420), (MIDDLE + 75, 430)), palette.SKIN_SHADE, 0.75)
     canvas.paint(neck * canvas.slope((MIDDLE - 30, 420), (MIDDLE - 80, 425)), palette.SKIN_SHADE, 0.4)
     shadow = canvas.blurred(canvas.ellipse(MIDDLE + 6, 362, 70, 52), 9)
     canvas.paint(neck * shadow, palette.SKIN_DEEP, 0.62)
     for side in (-1, 1):
-        cord = canvas.stroke([(MIDDLE + side * 44, 400), (MIDDLE + side * 28, 445), (MIDDLE + side * 9, 474)], [2, 5, 3])
+        cord = canvas.stroke(
+            [(MIDDLE + side * 44, 400), (MIDDLE + side * 28, 445), (MIDDLE + side * 9, 474)], [2, 5, 3]
+        )
         canvas.paint(neck * canvas.blurred(cord, 3), palette.SKIN_SHADE, 0.45)
     bones = canvas.stroke([(MIDDLE - 40, 480), (MIDDLE, 492), (MIDDLE + 40, 480)], [2, 6, 2])
     canvas.paint(neck * canvas.blurred(bones, 4), palette.SKIN_LIGHT, 0.35)
@@ -65,7 +67,9 @@ def _paint_collar(canvas: Canvas) -> None:
         canvas.paint(below, palette.CLOTH_DARK, 0.4)
         canvas.paint(flap, palette.COLLAR)
         canvas.paint(flap * canvas.slope((MIDDLE, 470), (MIDDLE + 100, 480)), palette.COLLAR_SHADE, 0.7)
-        edge = canvas.stroke([(MIDDLE + side * 62, 430), (MIDDLE + side * 55, 462), (MIDDLE + side * 6, 524)], [3, 5, 3])
+        edge = canvas.stroke(
+            [(MIDDLE + side * 62, 430), (MIDDLE + side * 55, 462), (MIDDLE + side * 6, 524)], [3, 5, 3]
+        )
         canvas.paint(flap * canvas.blurred(edge, 3), palette.COLLAR_SHADE, 0.8)
 
 

@@ -70,6 +70,7 @@ def _description(width_px: int, height_px: int, frame: Frame) -> AvatarDescripti
             upper_lid=at(x, min(y for _, y in smooth(upper, closed=False))),
             lower_lid=at(x, max(y for _, y in smooth(lower, closed=False))),
             iris=at(x, anatomy.EYE_Y - 1.5),
+            free_above_px=round(0.72 * anatomy.EYE_HALF_WIDTH * frame.scale, 2),
             iris_radius_px=round(anatomy.IRIS_RADIUS * frame.scale, 2),
         )
 
