@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -24,6 +23,7 @@ from deployments.avatar.ditto.motion import Motion
 from deployments.avatar.ditto.painter import Row
 from deployments.avatar.ditto.putback import CpuPutback, DevicePutback, Pictures
 from deployments.avatar.ditto.registrar import Registrar
+from deployments.avatar.ditto.replay import Replay
 from deployments.avatar.ditto.sampler import Sampler
 from deployments.avatar.ditto.session import FaceSession, SessionParts, UpstreamSequence
 from deployments.avatar.ditto.settings import read_settings
@@ -33,6 +33,7 @@ from deployments.avatar.engines.ditto import Config, Engine
 from deployments.media.video import VideoFrame
 from deployments.runtime.errors import StateLost
 from tests.engines.ditto_models import SIDE, Checkpoint
+from tests.video_decoding import decoded
 
 Floats = npt.NDArray[np.float32]
 
@@ -269,6 +270,18 @@ def test_rows_of_a_batch_are_painted_as_each_alone(loaded: Loaded, checkpoint: C
     assert tuple(together[0].shape) == (3, SIDE, SIDE)
 
 
+def test_what_cannot_be_recorded_runs_eagerly_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("here it can be recorded")
+    doubled = Replay("doubling", lambda values: 2 * values)
+    doubled.record((1, 2), torch.ones(1, 3))
+    assert doubled.recorded == ()
+    assert caplog.text.count("doubling cannot be recorded") == 2
+    assert doubled(torch.ones(2, 3)).tolist() == [[2.0] * 3] * 2
+
+
 # The whole.
 
 
@@ -345,13 +358,6 @@ def test_blinks_come_from_the_seed(loaded: Loaded, checkpoint: Checkpoint) -> No
     assert eyes(1) == eyes(1)
     assert eyes(1) != eyes(2)
     assert max(eyes(1)) == 14
-
-
-def decoded(frames: tuple[VideoFrame, ...]) -> list[npt.NDArray[np.uint8]]:
-    codec: Any = av.CodecContext.create("h264", "r")
-    pictures = [picture for frame in frames for picture in codec.decode(av.Packet(frame.data))]
-    pictures += codec.decode(None)
-    return [picture.to_ndarray(format="rgb24") for picture in pictures]
 
 
 def test_the_same_sound_twice_gives_the_same_frames(checkpoint: Checkpoint, checkout: Checkout, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def stand_in(place: Path) -> StandIn:
     return made
 
 
-def png(level: int, width: int = 60, height: int = 41) -> bytes:
+def png(level: int, width: int = 120, height: int = 97) -> bytes:
     """A grey picture."""
     return cv2.imencode(".png", np.full((height, width, 3), level, np.uint8))[1].tobytes()
 

@@ -64,7 +64,7 @@ def test_a_face_is_read_once_and_found_again_by_another_process(ditto: StandIn) 
     np.testing.assert_array_equal(first.appearance, again.appearance)
     assert faces.find("b") is again
     assert faces.find("a") is None
-    assert (again.width, again.height) == (60, 40)
+    assert (again.width, again.height) == (120, 96)
 
 
 def test_other_pictures_weights_and_crops_are_other_faces(ditto: StandIn) -> None:
@@ -105,7 +105,7 @@ def test_a_disk_that_fails_leaves_nothing_behind_and_the_face_works(
     ditto: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     (ditto.weights / "cache").write_text("a file where the folder should be")
-    assert faces_of(ditto).prepare("a", png(100)).width == 60
+    assert faces_of(ditto).prepare("a", png(100)).width == 120
     assert "cannot be read from disk" in caplog.text
     assert "cannot be kept on disk" in caplog.text
     cache = DiskCache(ditto.weights / "other", ".npz")

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from deployments.avatar.ditto.disk_cache import DiskCache
+from deployments.avatar.ditto.law import Law
+from deployments.avatar.ditto.loading import LoadOptions, tensorrt_choice
 from deployments.avatar.ditto.tensorrt_choice import EngineUnusable, Network, TensorRtChoice
 from deployments.avatar.ditto.tensorrt_key import NETWORK_SHAPES, EngineKey, Machine, key_of
 
@@ -117,3 +119,55 @@ def test_a_missing_onnx_file_is_named(onnx: Path, caplog: pytest.LogCaptureFixtu
     (onnx / "decoder.onnx").unlink()
     assert choice(onnx, OneMachine()).choose("decoder", eager) is eager
     assert "decoder.onnx to build it from" in caplog.text
+
+
+def options(onnx: Path | None, backend: str) -> LoadOptions:
+    nowhere = Path("nowhere")
+    return LoadOptions(
+        checkout=nowhere,
+        weights=nowhere,
+        cfg_pkl=nowhere,
+        device="auto",
+        backend=backend,
+        onnx=onnx,
+        cache=nowhere,
+        law=Law(70),
+        sampling_timesteps=10,
+        seed=0,
+        emotion=4,
+        max_batch=8,
+        putback="auto",
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "given", "reason"), [("cpu", True, "needs a GPU"), ("cuda", False, "option 'onnx'")]
+)
+def test_tensorrt_that_is_asked_for_and_cannot_be_is_said(
+    onnx: Path, device: str, given: bool, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert tensorrt_choice(options(onnx if given else None, "tensorrt"), device) is None
+    assert "in PyTorch, not in TensorRT" in caplog.text
+    assert reason in caplog.text
+
+
+def test_a_missing_package_or_gpu_is_said_even_where_tensorrt_was_only_an_offer(
+    onnx: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        import tensorrt  # noqa: F401
+    except ImportError:
+        assert tensorrt_choice(options(onnx, "auto"), "cuda") is None
+        assert "'tensorrt' is not installed" in caplog.text
+    else:
+        pytest.skip("tensorrt is installed here")
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "given"), [("pytorch", "cuda", True), ("auto", "cuda", False), ("auto", "cpu", True)]
+)
+def test_nothing_is_said_where_nobody_asked(
+    onnx: Path, backend: str, device: str, given: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert tensorrt_choice(options(onnx if given else None, backend), device) is None
+    assert caplog.text == ""

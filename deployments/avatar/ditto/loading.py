@@ -110,14 +110,14 @@ def _painter(checkout: Checkout, settings: Settings, options: LoadOptions, devic
         stitch = torch_network(checkout, settings.networks["stitch_network_cfg"], "StitchingNetwork")
     warp: Any = torch_network(checkout, settings.networks["warp_network_cfg"], "WarpingNetwork")
     decode: Any = torch_network(checkout, settings.networks["decoder_cfg"], "SPADEDecoder")
-    choice = _tensorrt(options, device)
+    choice = tensorrt_choice(options, device)
     if choice is not None:
         warp = choice.choose("warp_network", warp)
         decode = choice.choose("decoder", decode)
     return Painter(stitch, warp, decode, device, options.max_batch)
 
 
-def _tensorrt(options: LoadOptions, device: str) -> TensorRtChoice | None:
+def tensorrt_choice(options: LoadOptions, device: str) -> TensorRtChoice | None:
     """None where PyTorch is asked for, or TensorRT cannot be had. `auto` takes it where ONNX files are named."""
     if options.backend == "pytorch" or (options.backend == "auto" and (device == "cpu" or options.onnx is None)):
         return None

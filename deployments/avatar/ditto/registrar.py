@@ -10,6 +10,7 @@ from deployments.avatar.contract import MAX_SIDE_PX
 from deployments.avatar.ditto.checkout import Checkout
 from deployments.avatar.ditto.identity import MOTION_SHAPES, Identity
 from deployments.avatar.ditto.settings import Settings
+from deployments.avatar.picture import decoded
 from deployments.runtime.errors import ConfigError, EngineFailed, InvalidRequest
 
 Picture = npt.NDArray[np.uint8]
@@ -19,17 +20,12 @@ _CROP = {"crop_scale": 2.3, "crop_vx_ratio": 0, "crop_vy_ratio": -0.125, "crop_f
 
 def read_picture(data: bytes) -> Picture:
     """PNG or JPEG as RGB with even sides of at most `MAX_SIDE_PX`. Raises InvalidRequest. Shape: (height, width, 3)."""
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error as error:
-        raise InvalidRequest("the picture is broken, or too large to be opened", param="picture") from error
-    if picture is None:
-        raise InvalidRequest("the picture is not a PNG or JPEG that can be read", param="picture")
+    picture = decoded(data)
     height, width = picture.shape[:2]
     factor = min(1.0, MAX_SIDE_PX / max(height, width))
     size = (max(2, int(width * factor) & ~1), max(2, int(height * factor) & ~1))
     if size != (width, height):
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.ascontiguousarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -37,6 +37,7 @@ class Replay:
     def __init__(self, name: str, function: Callable[..., "torch.Tensor"]) -> None:
         self._name = name
         self._function = function
+        self._pool: tuple[int, int] | None = None
         self._recorded: dict[int, tuple[torch.cuda.CUDAGraph, tuple[torch.Tensor, ...], torch.Tensor]] = {}
 
     @property
@@ -46,7 +47,8 @@ class Replay:
 
     def record(self, sizes: Sequence[int], *rows: "torch.Tensor") -> None:
         """Record for these batch sizes, from an example of one row. Where that fails it is said, and runs as it is."""
-        for size in sizes:
+        # Largest first: the smaller ones then fit into the memory that it left.
+        for size in sorted(sizes, reverse=True):
             try:
                 self._record(size, rows)
             except Exception:  # whatever the driver or a network objects to, eager still works
@@ -65,7 +67,9 @@ class Replay:
                 self._function(*static)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # One pool for all sizes: no two run at once, and what one gives is copied before the next begins.
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        with torch.cuda.graph(graph, pool=self._pool):
             result = self._function(*static)
         self._recorded[size] = (graph, static, result)
 

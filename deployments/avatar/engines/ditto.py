@@ -159,6 +159,8 @@ class Engine:
         """Find the face and read it; a picture seen before is taken from disk. Raises InvalidRequest with a reason."""
         if self._faces is None:
             raise StageUnavailable("ditto is not started")
+        if portrait.id in ("", *(info.id for info in self._avatars)):
+            raise InvalidRequest(f"{portrait.id!r} cannot be the id of a portrait that is sent", param="id")
         job = functools.partial(self._faces.prepare, portrait.id, portrait.picture)
         async with self._preparing:
             return _info(portrait.id, await self._device.run(job))
@@ -169,7 +171,7 @@ class Engine:
             raise StageUnavailable("ditto is not started")
         identity = self._faces.find(avatar or self._avatars[0].id)
         if identity is None:
-            raise StateLost(f"the avatar {avatar!r} must be sent again")
+            raise StateLost(f"the portrait {avatar!r} must be sent", code="unknown_avatar", param="avatar")
         session = FaceSession(self._loaded.parts, identity)
         encoder = H264Encoder(identity.width, identity.height, self._config.encoder)
         return DittoFace(session, self._batcher, encoder, self._encoding)
