@@ -3,11 +3,12 @@
     python -m benchmarks.fit_audio_mouth
 
 Spoken sentences of the tuned half give the sound, their phonemes what the mouth should do. Each is heard as it is, and
-through a brighter and a duller microphone in noise, so that one synthesiser's spectrum is not learnt by heart. Least
-squares for jaw, width and rounding, logistic regression for contact of lips and teeth, both with a penalty on large
-weights.
+through a brighter, a duller and a narrower microphone in noise, so that one synthesiser's spectrum is not learnt by
+heart. Least squares for jaw, width and rounding, logistic regression for contact of lips and teeth, both with a penalty
+on large weights.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,24 +20,42 @@ from deployments.avatar.audio_mouth import AudioMouth
 from deployments.avatar.coarticulation import mouth_at, segments_of
 from deployments.avatar.contract import BLOCK_SAMPLES
 from deployments.media.audio import VOICE_RATE_HZ, from_float, to_float
+from deployments.media.resample import Resampler
 
 OUTPUTS: Final = ("jaw", "width", "rounding", "press", "bite")
 AHEAD_BYTES: Final = VOICE_RATE_HZ * 2 * 80 // 1000
 PENALTY: Final = 30.0
 CONTACT: Final = 0.95
 """Of the phonemes' press and bite: above it lips or teeth touch."""
-TILTS: Final = (0.0, -0.5, 0.4)
-"""First-order filters y[n] = x[n] + tilt × x[n − 1]: negative is brighter."""
-NOISES: Final = (0.0, 0.0005, 0.002)
-"""Root mean square against full scale."""
 _TARGET: Final = Path(__file__).parents[1] / "deployments" / "avatar" / "audio_mouth_weights.py"
 
 
-def heard(scene: SpokenScene, tilt: float, noise: float) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How a voice comes in."""
+
+    tilt: float = 0.0
+    """Of a first-order filter y[n] = x[n] + tilt × x[n − 1]: negative is brighter."""
+    noise: float = 0.0
+    """Root mean square against full scale."""
+    rate_hz: int = VOICE_RATE_HZ
+    """Of the speech engine."""
+
+
+HEARINGS: Final = (
+    Hearing(),
+    Hearing(tilt=-0.5, noise=0.0005),
+    Hearing(tilt=0.4, noise=0.002),
+    Hearing(noise=0.001, rate_hz=16_000),
+)
+
+
+def heard(scene: SpokenScene, hearing: Hearing) -> bytes:
     """The scene through another microphone in another room. Seeded."""
-    samples = to_float(scene.pcm).astype(np.float64)
-    samples[1:] += tilt * samples[:-1].copy()
-    return from_float(0.8 * samples + np.random.default_rng(len(scene.pcm)).normal(0.0, noise, samples.size))
+    narrow = Resampler(VOICE_RATE_HZ, hearing.rate_hz).push(scene.pcm, last=True)
+    samples = to_float(Resampler(hearing.rate_hz, VOICE_RATE_HZ).push(narrow, last=True)).astype(np.float64)
+    samples[1:] += hearing.tilt * samples[:-1].copy()
+    return from_float(0.8 * samples + np.random.default_rng(len(scene.pcm)).normal(0.0, hearing.noise, samples.size))
 
 
 def examples(scene: SpokenScene, pcm: bytes, mouth: AudioMouth) -> tuple[Floats, Floats]:
@@ -103,10 +122,10 @@ OFFSETS: Final = np.array(({", ".join(f"{value:.5f}" for value in offsets)}))
 def main() -> None:
     mouth = AudioMouth()
     pairs = [
-        examples(scene, heard(scene, tilt, noise), mouth)
+        examples(scene, heard(scene, hearing), mouth)
         for scene in spoken_scenes()
         if scene.tuned
-        for tilt, noise in zip(TILTS, NOISES, strict=True)
+        for hearing in HEARINGS
     ]
     inputs, outputs = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     _TARGET.write_text(source(*fit(inputs, outputs)), encoding="utf-8")

@@ -263,7 +263,7 @@ def _watch_spoken(scene: SpokenScene, told: bool) -> Watched:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("tests/data"))
-    parser.add_argument("--every", type=int, default=1, help="only every so manieth sentence and voice")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth voice")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     table, report = measure(options.data, options.every)

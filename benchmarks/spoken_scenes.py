@@ -90,7 +90,7 @@ async def speak(server: TtsServer, text: str, voice: str) -> tuple[bytes, tuple[
 
 
 def spoken_scenes(every: int = 1) -> Iterator[SpokenScene]:
-    """The sentences by all voices of their language, or by every so manieth pair of the two."""
+    """The sentences by all voices of their language, or by every so manieth, the first one included."""
 
     async def all_scenes() -> list[SpokenScene]:
         server = TtsServer(Engine(Config()))
@@ -99,12 +99,12 @@ def spoken_scenes(every: int = 1) -> Iterator[SpokenScene]:
             pairs = [
                 (voice, place, text)
                 for language, sentences in SENTENCES.items()
-                for voice in VOICES[language]
+                for voice in VOICES[language][::every]
                 for place, text in enumerate(sentences)
             ]
             return [
                 SpokenScene(f"{voice}: {text}", place % 2 == 0, *await speak(server, text, voice))
-                for voice, place, text in pairs[::every]
+                for voice, place, text in pairs
             ]
         finally:
             await server.close()

@@ -32,6 +32,8 @@ _Place = Callable[[float, float], Point]
 
 MIN_FACE_SHARE = 0.16
 """Of the picture's shorter side: a smaller face has too few pixels."""
+MAX_CHIN_CUT = 0.25
+"""Of the distance of the pupils: so much of the chin may lie below the picture's edge."""
 _SEARCH_SIDE_PX = 640
 """Faces are looked for in a copy of this size: larger ones are not found any better."""
 
@@ -66,6 +68,9 @@ def found_anchors(picture: Picture) -> AvatarDescription:
     axes = _axes(grey, face)
     lips = _lips(grey, face, axes)
 
+    if axes.at(0, lips + 0.66)[1] > height + MAX_CHIN_CUT * axes.unit_px:
+        raise _unusable()
+
     def at(right: float, down: float) -> Point:
         x, y = axes.at(right, down)
         return round(min(max(x, 0.0), width - 1.0), 2), round(min(max(y, 0.0), height - 1.0), 2)
@@ -90,12 +95,16 @@ def found_anchors(picture: Picture) -> AvatarDescription:
             outline=_outline(at, lips),
         )
     except ValueError as error:
-        raise InvalidRequest(
-            "a face was found, but it is too small, too tilted or cut off by the picture's edge: send another picture, "
-            "or a description with it",
-            code="face_unusable",
-            param="picture",
-        ) from error
+        raise _unusable() from error
+
+
+def _unusable() -> InvalidRequest:
+    return InvalidRequest(
+        "a face was found, but it is too small, too tilted or cut off by the picture's edge: send another picture, "
+        "or a description with it",
+        code="face_unusable",
+        param="picture",
+    )
 
 
 def _eye(at: _Place, right: float, unit_px: float) -> Eye:
@@ -118,23 +127,35 @@ def _outline(at: _Place, lips: float) -> tuple[Point, ...]:
 
 
 def _largest_face(grey: Grey) -> Box | None:
-    """By the stricter cascade first, then with evened-out light, then by the other one."""
+    """By the stricter cascade first, then with evened-out light, then by the other one.
+
+    The cascades see faces in folds and patterns too: the fewer eyes are found in a box, the surer they must be.
+    """
     scale = min(1.0, _SEARCH_SIDE_PX / max(grey.shape))
     small = np.asarray(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
     smallest = round(MIN_FACE_SHARE * min(small.shape))
     even = np.asarray(cv2.equalizeHist(small), np.uint8)
-    for name, seen in (("frontalface_alt2", small), ("frontalface_alt2", even), ("frontalface_default", even)):
-        boxes = _boxes(name, seen, 1.08, 5, smallest)
-        if boxes:
-            x, y, wide, high = max(boxes, key=lambda box: box[2] * box[3])
-            return x / scale, y / scale, wide / scale, high / scale
+    looks = (("frontalface_alt2", small), ("frontalface_alt2", even), ("frontalface_default", even))
+    for neighbours, eyes in ((5, 2), (10, 1), (15, 0)):
+        for name, seen in looks:
+            boxes = _boxes(name, seen, 1.08, neighbours, smallest)
+            for box in sorted(boxes, key=lambda box: -box[2]):
+                x, y, wide, high = (value / scale for value in box)
+                usual = _usual_eyes(x, y, wide)
+                if sum(_found_eye(grey, (x, y, wide, high), place) is not None for place in usual) >= eyes:
+                    return x, y, wide, high
     return None
+
+
+def _usual_eyes(x: float, y: float, size: float) -> list[tuple[float, float]]:
+    """Where eyes are in a face's box."""
+    return [(x + share * size, y + 0.385 * size) for share in (0.305, 0.695)]
 
 
 def _axes(grey: Grey, face: Box) -> _Axes:
     """From the eyes, where both are found and fit together, else from one, else from the face's box."""
     x, y, size, _ = face
-    usual = [(x + share * size, y + 0.385 * size) for share in (0.305, 0.695)]
+    usual = _usual_eyes(x, y, size)
     eyes = [_found_eye(grey, face, place) for place in usual]
     left, right = eyes
     if left is None and right is not None:
@@ -148,7 +169,7 @@ def _axes(grey: Grey, face: Box) -> _Axes:
 
 
 def _fit_together(left: tuple[float, float], right: tuple[float, float], size: float) -> bool:
-    return 0.28 * size < right[0] - left[0] < 0.52 * size and abs(right[1] - left[1]) < 0.14 * size
+    return 0.28 * size < right[0] - left[0] < 0.62 * size and abs(right[1] - left[1]) < 0.14 * size
 
 
 def _found_eye(grey: Grey, face: Box, usual: tuple[float, float]) -> tuple[float, float] | None:

@@ -22,7 +22,7 @@ BANDS: Final = len(BAND_EDGES_HZ) - 1
 BACK_HOPS: Final = 12
 """A measure may look so far back."""
 AHEAD_HOPS: Final = 8
-"""And so far ahead: with half a window that is 80 ms of sound after the last hop but one."""
+"""And so far ahead: the last of them takes 80 ms of the sound after the block."""
 FLOOR_DB: Final = -60.0
 """Under the loudest: nothing quieter is told apart."""
 
@@ -119,7 +119,8 @@ def _db(power: Floats) -> Floats:
 @functools.lru_cache(maxsize=64)
 def _neighbours(hops: int, first: int, last: int) -> npt.NDArray[np.intp]:
     """Places of each hop's neighbours from `first` to `last`. Shape: (last − first + 1, hops)."""
-    return np.clip(np.arange(hops) + np.arange(first, last + 1)[:, None], 0, hops - 1)
+    places: npt.NDArray[np.intp] = np.clip(np.arange(hops) + np.arange(first, last + 1)[:, None], 0, hops - 1)
+    return places
 
 
 def _most(values: Floats, first: int, last: int) -> Floats:

@@ -23,8 +23,8 @@ Encoder = Literal["auto", "libx264", "h264_nvenc"]
 
 KEYFRAME_EVERY = 2 * FRAME_RATE_HZ
 """Frames: a receiver that lost something sees a whole picture again within 2 s."""
-BUFFER_MS = 500
-"""Of the bitrate that one picture may use up: a keyframe is at most some 10 times the size of the others."""
+BUFFER_KBIT = 320
+"""What one picture may take at most: 40 kB, ten times the usual size at 800 kbit/s."""
 MIN_BITRATE_KBPS, MAX_BITRATE_KBPS = 100, 8_000
 
 _OPTIONS = {
@@ -127,15 +127,16 @@ class H264Encoder:
         assert isinstance(codec, VideoCodecContext)
         codec.width, codec.height, codec.pix_fmt = self.width_px, self.height_px, "yuv420p"
         codec.framerate, codec.time_base = Fraction(FRAME_RATE_HZ), Fraction(1, FRAME_RATE_HZ)
-        codec.bit_rate = 1000 * self._bitrate_kbps
         codec.gop_size, codec.max_b_frames, codec.thread_count = KEYFRAME_EVERY, 0, 1
         codec.profile = "Baseline"
         # cvtColor gives BT.601 in the narrow range.
         codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc = 1, 6, 6, 6
-        # x264 changes the bitrate of a running stream only where it began as a constant one.
-        rate = f"{self._bitrate_kbps}k"
-        codec.options = {**_OPTIONS[name], "maxrate": rate, "bufsize": f"{self._bitrate_kbps * BUFFER_MS // 1000}k"}
+        # x264 changes the bitrate of a running stream only where it began as a constant one, and only to below what it
+        # began with.
+        codec.bit_rate = 1000 * MAX_BITRATE_KBPS
+        codec.options = {**_OPTIONS[name], "maxrate": f"{MAX_BITRATE_KBPS}k", "bufsize": f"{BUFFER_KBIT}k"}
         codec.open()
+        codec.bit_rate = 1000 * self._bitrate_kbps
         return codec
 
 
