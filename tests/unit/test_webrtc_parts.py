@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from itertools import pairwise
 
 import av
