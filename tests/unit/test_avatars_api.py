@@ -47,6 +47,7 @@ def test_the_server_has_its_own(tmp_path: Path) -> None:
             preview = await scene.client.get(own["preview_url"])
             shown = cv2.imdecode(np.frombuffer(preview.content, np.uint8), cv2.IMREAD_COLOR)
             assert preview.headers["content-type"] == "image/jpeg"
+            assert shown is not None
             assert shown.shape == (128, 160, 3)
             assert read_frame_number(np.asarray(shown, np.uint8)) == 0
         assert error_of(await scene.client.delete(f"{URL}/pattern"), 403)["code"] == "forbidden"
@@ -84,6 +85,7 @@ def test_what_is_kept_is_what_a_stage_is_sent(tmp_path: Path) -> None:
         shown = await uploaded(scene, description=json.dumps(description))
         kept, given = await scene.store.avatars.picture(shown["id"])
         pixels = cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_COLOR)
+        assert pixels is not None
         assert (pixels.shape, given) == ((128, 96, 3), description)
         assert (await scene.client.get(f"{URL}/{shown['id']}")).json()["description"] == description
 
