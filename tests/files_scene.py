@@ -105,7 +105,7 @@ async def rig(
                 yield item
 
     async def of_stage() -> tuple[AvatarInfo, ...]:
-        return tuple(info for info in engine.avatars if not info.id.startswith("av_"))
+        return engine.avatars
 
     async with await Store.open(StoreConfig(path=folder / "parley.db")) as store:
         faces_client = AvatarClient(LocalPush(avatar_server.push), 5.0)

@@ -73,7 +73,7 @@ class AvatarDesk:
 
     async def list(self) -> tuple[tuple[AvatarInfo, ...], tuple[AvatarRecord, ...]]:
         """The stage's own, the default first, and the uploaded ones, the newest first."""
-        return await self._of_stage(), await self._kept.list()
+        return await self._owned(), await self._kept.list()
 
     async def get(self, avatar: str) -> AvatarInfo | AvatarRecord:
         """One of them. Raises NotFound."""
@@ -98,7 +98,11 @@ class AvatarDesk:
     async def _own(self, avatar: str) -> AvatarInfo | None:
         if avatar.startswith(UPLOADED):
             return None
-        return next((info for info in await self._of_stage() if info.id == avatar), None)
+        return next((info for info in await self._owned() if info.id == avatar), None)
+
+    async def _owned(self) -> tuple[AvatarInfo, ...]:
+        # An engine may count those it was sent among its own.
+        return tuple(info for info in await self._of_stage() if not info.id.startswith(UPLOADED))
 
     async def _first_block(self, avatar: str, portrait: Portrait | None) -> AvatarReply:
         """The first pictures of a face at rest: made by the code that will show it, so what it refuses is refused."""
