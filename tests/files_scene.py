@@ -3,7 +3,7 @@
 import asyncio
 import io
 import wave
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,11 +70,16 @@ class Rig:
 
     async def rests(self) -> None:
         """Wait until it does: a face and an utterance are closed behind the answer."""
-        for _ in range(400):
-            if self.at_rest:
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError("something is still worked on 2 s later")
+        await until(lambda: self.at_rest)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it; worker threads take part, so the clock is the real one."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("still not so 5 s later")
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ from deployments.runtime.errors import InvalidRequest, TooLarge
 _MAX_FIELDS = 20
 _MAX_FIELD_BYTES = 2**18
 """Of one that is no file: a text, a description."""
+_MAX_JSON_BYTES = 2**20
+"""It is parsed at once, on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class _InMemory(MultiPartParser):
 async def read_form(request: Request, *, files: Iterable[str], max_bytes: int, within_s: float) -> Form:
     """A form (`multipart/form-data`) or a JSON object. `files` are the names that files may have.
 
-    Raises TooLarge over `max_bytes`, as soon as they have arrived, and InvalidRequest for what cannot be read, for
-    other files and a body that is slower than `within_s`.
+    Raises TooLarge over `max_bytes` (JSON: 1 MiB), as soon as they have arrived, and InvalidRequest for what cannot be
+    read, for other files and a body that is slower than `within_s`.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
@@ -45,7 +47,7 @@ async def read_form(request: Request, *, files: Iterable[str], max_bytes: int, w
                 return await _multipart(request, frozenset(files), max_bytes)
             if kind not in ("application/json", ""):
                 raise InvalidRequest(f"Send multipart/form-data or application/json, not {kind[:80]!r}.")
-            body = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
+            body = b"".join([chunk async for chunk in _bounded(request, min(max_bytes, _MAX_JSON_BYTES))])
     except TimeoutError as error:
         raise InvalidRequest(f"The body did not arrive within {within_s:g} s.", "upload_timeout") from error
     return Form(_json_object(body), {})

@@ -16,7 +16,7 @@ from deployments.avatar.engines import fake as fake_avatar
 from deployments.llm.engines import fake as fake_llm
 from deployments.media.audio import VOICE_RATE_HZ
 from deployments.tts.engines import fake as fake_tts
-from tests.files_scene import Film, Rig, SlowClient, error_of, recording, rig, watched
+from tests.files_scene import Film, Rig, SlowClient, error_of, recording, rig, until, watched
 
 URL = "/v1/avatar/clips"
 WORDS = " ".join(f"word{n}" for n in range(40)) + "."
@@ -161,12 +161,11 @@ def test_when_the_client_leaves_everything_stops(tmp_path: Path, kinds: dict[str
         await asyncio.sleep(0.2)
         assert not scene.at_rest
         reader.leave()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             await reader.serving
         await scene.rests()
-        made = scene.avatar_server.open_faces
         await asyncio.sleep(0.1)
-        assert (made, scene.tts.active, scene.places.taken) == (0, 0, 0)
+        assert scene.at_rest
 
     play(tmp_path, body, **kinds)
 
@@ -178,14 +177,13 @@ def test_who_leaves_before_the_question_is_heard(tmp_path: Path, slow: str) -> N
         head = b'Content-Disposition: form-data; name="question"; filename="q.wav"\r\n\r\n'
         form = boundary + head + sound + b"\r\n--b--\r\n"
         reader = SlowClient(scene.app, URL, form, "multipart/form-data; boundary=b")
-        await asyncio.sleep(0.2)
-        assert scene.asr_server.open_utterances == 1
+        await until(lambda: scene.asr_server.open_utterances == 1)
         reader.leave()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             await reader.serving
         assert not scene.requests
 
-    play(tmp_path, body, asr=fake_asr.Config.model_validate({slow: 500}))
+    play(tmp_path, body, asr=fake_asr.Config.model_validate({slow: 800}))
 
 
 def test_a_failure_in_the_middle_breaks_the_film_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
