@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from configs.clips import ClipsConfig
 from configs.store import StoreConfig
+from configs.webrtc import WebRtcConfig
 
 
 class Frozen(BaseModel):
@@ -69,3 +70,4 @@ class AppConfig(Frozen):
     clips: ClipsConfig = ClipsConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)
+    webrtc: WebRtcConfig = WebRtcConfig()

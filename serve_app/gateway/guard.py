@@ -15,6 +15,10 @@ KEYED = ("/v1/", "/api/v1/")
 """What only the owners of a key may use."""
 
 
+CALLS = "/v1/realtime/calls"
+"""Opened by client secrets too, which browsers have: as with the WebSocket, its entrance checks."""
+
+
 class Guard:
     """ASGI middleware. The WebSocket's key is the entrance's business, since only there a client can be told."""
 
@@ -44,5 +48,6 @@ class Guard:
         refusal = self._origins.refusal(headers)
         if refusal is not None:
             raise Forbidden(refusal)
-        if scope["type"] == "http" and scope["path"].startswith(KEYED):
+        path = scope["path"]
+        if scope["type"] == "http" and path.startswith(KEYED) and path != CALLS and not path.startswith(CALLS + "/"):
             self._keys.check(bearer(headers.get("authorization")))

@@ -111,3 +111,13 @@ avatar = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Index(None, "created_at_ms", "id"),
 )
+
+# A WebRTC call that is under way. Gone with the call, or after a while when its replica was killed.
+call = Table(
+    "call",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("began_at_ms", BigInteger, nullable=False),
+    # Somebody wants it to end; the replica that holds it looks for that.
+    Column("hang_up_at_ms", BigInteger),
+)

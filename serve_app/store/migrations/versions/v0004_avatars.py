@@ -1,13 +1,13 @@
 """Faces that somebody uploaded.
 
-Revision: 0003, on 0002
+Revision: 0004, on 0003
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
