@@ -264,3 +264,15 @@ def test_the_first_block_costs_less_than_60_ms() -> None:
         assert min(costs) < 0.06
 
     with_engine(use, Config(encoder="libx264"))
+
+
+def test_two_faces_of_one_portrait_move_alike_only_with_the_same_seed() -> None:
+    async def use(engine: Engine) -> None:
+        def film(seed: str) -> Awaitable[tuple[VideoFrame, ...]]:
+            return engine.open("", seed).render(block(40))
+
+        one, again, other = await asyncio.gather(film("a"), film("a"), film("b"))
+        assert one == again
+        assert one != other
+
+    with_engine(use)

@@ -165,8 +165,8 @@ class Engine:
         async with self._preparing:
             return _info(portrait.id, await self._device.run(job))
 
-    def open(self, avatar: str) -> DittoFace:
-        """A new face. Raises StateLost for an avatar that must be prepared first."""
+    def open(self, avatar: str, seed: str = "") -> DittoFace:
+        """A new face. Raises StateLost for an avatar that must be prepared first. Its sound is what moves it."""
         if self._faces is None or self._loaded is None or self._batcher is None:
             raise StageUnavailable("ditto is not started")
         identity = self._faces.find(avatar or self._avatars[0].id)

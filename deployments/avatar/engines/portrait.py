@@ -102,8 +102,8 @@ class Engine:
             self._portraits.popitem(last=False)
         return _info(portrait.id, model)
 
-    def open(self, avatar: str) -> "PortraitFace":
-        """A face of a portrait; empty takes the drawn one. Its movements hang on the id and the clock alone."""
+    def open(self, avatar: str, seed: str = "") -> "PortraitFace":
+        """A face of a portrait; empty takes the drawn one. Its movements hang on id, seed and clock alone."""
         self._check_open()
         model = self._drawn if avatar in ("", DRAWN) else self._portraits.get(avatar)
         if model is None:
@@ -111,7 +111,7 @@ class Engine:
         if avatar in self._portraits:
             self._portraits.move_to_end(avatar)
         worker = self._idlest()
-        face = PortraitFace(model, avatar or DRAWN, self._mouth(), self._config.encoder, worker, self._forget)
+        face = PortraitFace(model, (avatar or DRAWN) + seed, self._mouth(), self._config.encoder, worker, self._forget)
         self._faces[face] = worker
         return face
 
