@@ -37,6 +37,7 @@ from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.routes import build_asgi_app
 from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.gateway.silero import SileroBatcher, SileroModel
+from serve_app.gateway.voices import voices_route
 from serve_app.session.ids import new_id
 from serve_app.session.interruption import policy
 from serve_app.session.screen import Faces
@@ -99,6 +100,7 @@ class GatewayServer:
         routes = [
             *health_routes(describe),
             *model_routes(describe, self._started_s),
+            voices_route(describe),
             metrics_route(agent_address),
             *conversation_routes(self._store),
             *page.routes(),

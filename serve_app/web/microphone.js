@@ -11,6 +11,7 @@ export class Microphone {
     this.onFrame = onFrame;
     this.onTrouble = onTrouble;
     this.open = null; // {stream, context} while on
+    this.muted = false;
     this.starts = 0; // tells a start that was overtaken by a stop
   }
 
@@ -27,12 +28,13 @@ export class Microphone {
     }
     const context = new AudioContext({ latencyHint: "interactive" });
     this.open = { stream, context };
+    this.mute(this.muted);
     stream.getAudioTracks()[0].addEventListener("ended", () => this.lost(stream));
     await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
     if (start !== this.starts) return;
     await context.resume();
     const capture = new AudioWorkletNode(context, "capture");
-    capture.port.onmessage = frames(this.onFrame, () => this.onTrouble(microphoneSilent()));
+    capture.port.onmessage = frames(this.onFrame, () => this.muted || this.onTrouble(microphoneSilent()));
     // It writes nothing to its output; without a way to the loudspeaker a browser may not run it.
     context.createMediaStreamSource(stream).connect(capture).connect(context.destination);
   }
@@ -43,6 +45,12 @@ export class Microphone {
     this.open?.stream.getTracks().forEach((track) => track.stop());
     this.open?.context.close();
     this.open = null;
+  }
+
+  /** Muted it gives silence, and stays open. */
+  mute(muted) {
+    this.muted = muted;
+    for (const track of this.open?.stream.getAudioTracks() ?? []) track.enabled = !muted;
   }
 
   lost(stream) {

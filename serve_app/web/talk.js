@@ -1,10 +1,14 @@
 // The page: what its button, its keys and its text field do. Everything else is a part that knows only itself.
 
 import { Captions } from "./captions.js";
+import { Choices } from "./choices.js";
 import { Connection } from "./connection.js";
+import { Controls } from "./controls.js";
 import { Conversation } from "./conversation.js";
+import { Face } from "./face.js";
 import { Microphone } from "./microphone.js";
 import { Notice } from "./notice.js";
+import { fetchOffers } from "./offers.js";
 import { Presence } from "./presence.js";
 import { Speaker } from "./speaker.js";
 import { Timeline } from "./timeline.js";
@@ -17,6 +21,7 @@ const address = new URL("v1/realtime?model=parley&parley_events=1", document.bas
 address.protocol = address.protocol.replace("http", "ws");
 
 let talking = false; // the user wants to be heard
+let muted = false; // but not now
 let asking = false; // the browser asks the user for the microphone
 const preroll = []; // microphone frames: {samples, at_ms}
 const unsent = []; // typed messages: {id, text}
@@ -42,11 +47,24 @@ const connection = new Connection(address, {
   onState: connectionChanged,
 });
 
+const face = new Face(find("face"), {
+  heardAt_ms: (item, sample) => speaker.clock.heardAt_ms(item, sample),
+  onSize: (width, height) => {
+    choices.size = { width, height };
+    presence.face(choices.size, true);
+  },
+  onTrouble: (trouble) => notice.show("picture", trouble.message, dismiss),
+});
+
+const choices = new Choices({ voice: find("voice"), face: find("avatar"), onChoice: chosen });
+
 const conversation = new Conversation({
   connection,
   speaker,
+  face,
   captions,
   timeline,
+  choices,
   onChange: show,
   onError: (text) => (text ? notice.show("error", text, dismiss) : notice.hide("error")),
 });
@@ -54,6 +72,39 @@ const conversation = new Conversation({
 connection.key = sessionStorage.getItem(KEY);
 
 const microphone = new Microphone({ onFrame: hear, onTrouble: microphoneTroubled });
+
+const controls = new Controls(
+  { mute: find("mute"), sound: find("sound"), face: find("no-face"), full: find("full") },
+  {
+    onMute: (off) => {
+      muted = off;
+      microphone.mute(off);
+      show();
+    },
+    onSilence: (off) => speaker.mute(off),
+    onFace: (shown) => {
+      choices.show(shown);
+      chosen();
+    },
+    screen: document.querySelector("main"),
+  },
+);
+
+/** What is there to be chosen. Asked again when a session begins, as long as there is no face: the stage may be late. */
+async function look() {
+  const before = choices.avatar;
+  choices.offer(await fetchOffers(connection.key));
+  find("choose").hidden = !choices.any;
+  if (choices.avatar !== before) chosen();
+  else show();
+}
+
+function chosen() {
+  if (choices.avatar === null) face.reset();
+  if (connection.state === "open") conversation.chosen();
+  presence.face(choices.size, choices.avatar !== null && face.shown > 0);
+  show();
+}
 
 function hear(samples, rms) {
   presence.userLevel(rms);
@@ -136,6 +187,7 @@ async function opened(again, resumed) {
   if (resumed) conversation.goOn();
   else conversation.begin(again ? captions.said().filter(({ id }) => !waiting.has(id)) : []);
   notice.hide("connection");
+  if (!choices.offers.faces) look();
   for (const { id, text } of unsent.splice(0)) await conversation.type(id, text);
 }
 
@@ -175,6 +227,7 @@ function askForKey(trouble, wasTalking) {
     if (connection.key) sessionStorage.setItem(KEY, connection.key);
     find("key").hidden = true;
     find("key-text").value = "";
+    look();
     if (wasTalking) startTalking();
     else connection.open();
   };
@@ -194,6 +247,7 @@ function show() {
   const label = talking ? "Stop" : "Talk";
   if (find("talk-label").textContent !== label) find("talk-label").textContent = label;
   find("talk").classList.toggle("on", talking);
+  controls.offer({ talking, faces: choices.offers.faces, shown: choices.shown });
 }
 
 function moodAndWords() {
@@ -202,7 +256,10 @@ function moodAndWords() {
   if (connection.state === "waiting") return ["lost", "Reconnecting"];
   if (connection.state === "off") return ["off", talking ? "Connecting" : "Ready"];
   const activity = conversation.activity;
-  if (!talking && (activity === "listening" || activity === "hearing")) return ["off", "Microphone off"];
+  if (activity === "listening" || activity === "hearing") {
+    if (!talking) return ["off", "Microphone off"];
+    if (muted) return ["off", "Muted"];
+  }
   return [activity, MOODS[activity]];
 }
 
@@ -227,14 +284,17 @@ for (const button of document.querySelectorAll("#welcome button")) {
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   // On a button or in the text field the space bar means what it always means there.
-  if (event.key === " " && !event.target.closest("button, input, a")) {
+  if (event.key === " " && !event.target.closest("button, input, select, a")) {
     event.preventDefault();
     find("talk").click();
   } else if (event.key === "Escape") {
+    if (find("choices").matches(":popover-open")) return; // it closes that
     if (conversation.activity === "speaking" || conversation.activity === "thinking") conversation.stop();
     else if (talking) stopTalking();
-  }
+  } else if (!event.target.closest("input, select")) controls.key(event.key.toLowerCase());
 });
 
 window.addEventListener("pagehide", () => connection.close());
+presence.face(choices.size, false);
 show();
+look();
