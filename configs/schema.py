@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from configs.store import StoreConfig
+from configs.webrtc import WebRtcConfig
 
 
 class Frozen(BaseModel):
@@ -67,3 +68,4 @@ class AppConfig(Frozen):
     gateway: GatewayConfig = GatewayConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)
+    webrtc: WebRtcConfig = WebRtcConfig()

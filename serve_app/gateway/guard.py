@@ -12,6 +12,10 @@ OPEN_TO_ALL = frozenset({"/livez", "/readyz", "/metrics"})
 """For those who watch over the server; they say nothing about anybody's conversation."""
 
 
+CALLS = "/v1/realtime/calls"
+"""Opened by client secrets too, which browsers have: as with the WebSocket, its entrance checks."""
+
+
 class Guard:
     """ASGI middleware. The WebSocket's key is the entrance's business, since only there a client can be told."""
 
@@ -41,5 +45,6 @@ class Guard:
         refusal = self._origins.refusal(headers)
         if refusal is not None:
             raise Forbidden(refusal)
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        path = scope["path"]
+        if scope["type"] == "http" and path.startswith("/v1/") and path != CALLS and not path.startswith(CALLS + "/"):
             self._keys.check(bearer(headers.get("authorization")))

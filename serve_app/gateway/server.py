@@ -38,6 +38,8 @@ from serve_app.gateway.routes import build_asgi_app
 from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.gateway.voices import voices_route
+from serve_app.gateway.webrtc.calls import Calls
+from serve_app.gateway.webrtc.entrance import call_routes
 from serve_app.session.ids import new_id
 from serve_app.session.interruption import policy
 from serve_app.session.screen import Faces
@@ -96,8 +98,12 @@ class GatewayServer:
             self._coming_back.take,
             faces=self._faces is not None,
         )
+        self._calls = Calls(
+            self._config.webrtc, self._sessions, self._limits, self._store, local_only=not keys.required
+        )
         describe = self._readiness.describe
         routes = [
+            *(call_routes(entrance, self._calls) if self._config.webrtc.enabled else ()),
             *health_routes(describe),
             *model_routes(describe, self._started_s),
             voices_route(describe),
@@ -114,6 +120,7 @@ class GatewayServer:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(self._close_sessions_at_drain())]
             background.append(tasks.create_task(self._coming_back.watch()))
+            background.append(tasks.create_task(self._calls.run()))
             if serve.get_replica_context().rank.rank == 0:
                 background.append(tasks.create_task(self._readiness.announce(self._config.gateway.public_url)))
             yield

@@ -9,9 +9,9 @@ from configs.store import StoreConfig
 from deployments.runtime.clock import wall_s
 from deployments.runtime.errors import ConfigError
 from serve_app.store.database import private_file, sync_engine
-from serve_app.store.schema import conversation
+from serve_app.store.schema import call, conversation
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/versions`."""
 _LOCK_TIMEOUT_S = 60.0
 # Far longer than any session: the row of a conversation deleted while it ran has no writer left by then.
@@ -55,6 +55,7 @@ def _upgrade(config: StoreConfig) -> None:
                 upgrade(connection, config.path)
             oldest_ms = int(wall_s() * 1000) - _TOMBSTONE_MS
             connection.execute(delete(conversation).where(conversation.c.deleted_at_ms < oldest_ms))
+            connection.execute(delete(call).where(call.c.began_at_ms < oldest_ms))  # of replicas that were killed
     finally:
         engine.dispose()
 

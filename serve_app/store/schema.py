@@ -80,3 +80,13 @@ resumption = Table(
     Column("claimed_at_ms", BigInteger),
     Index(None, "token_digest"),
 )
+
+# A WebRTC call that is under way. Gone with the call, or after a while when its replica was killed.
+call = Table(
+    "call",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("began_at_ms", BigInteger, nullable=False),
+    # Somebody wants it to end; the replica that holds it looks for that.
+    Column("hang_up_at_ms", BigInteger),
+)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from configs.store import StoreConfig
 from deployments.runtime.clock import wall_s
 from deployments.runtime.errors import Conflict
-from serve_app.store import reading, resuming
+from serve_app.store import calls, reading, resuming
 from serve_app.store.database import async_engine, translated
 from serve_app.store.migrate import prepare
 from serve_app.store.reading import Json, Order
@@ -141,6 +141,22 @@ class Store:
             return ()
         return await self._to_its_end(self._look(lambda connection: resuming.wanted(connection, owners)))
 
+    async def call_began(self, call_id: str) -> None:
+        """A WebRTC call is held here."""
+        await self._to_its_end(self._change(lambda connection: calls.begin(connection, call_id, _now_ms())))
+
+    async def call_ended(self, call_id: str) -> None:
+        """A WebRTC call is held no more."""
+        await self._to_its_end(self._change(lambda connection: calls.end(connection, call_id)))
+
+    async def ask_to_end_call(self, call_id: str) -> bool:
+        """Ask whoever holds a WebRTC call to hang up; False when nobody does."""
+        return await self._to_its_end(self._change(lambda connection: calls.ask_to_end(connection, call_id, _now_ms())))
+
+    async def calls_to_end(self, call_ids: Sequence[str]) -> tuple[str, ...]:
+        """Of these WebRTC calls, those that somebody asks to end."""
+        return await self._to_its_end(self._look(lambda connection: calls.to_end(connection, call_ids)))
+
     async def _claim(self, token_digest: str, silent_ms: int) -> Claim:
         await self._writer.flush()
         async with self._writer.lock, self._writing() as connection:
@@ -156,6 +172,10 @@ class Store:
         recorder = ConversationRecorder(left.conversation_id, self._writer.changed, owner, left.positions)
         self._recorders[left.conversation_id] = recorder
         return recorder, left
+
+    async def _change(self, statement: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self._writer.lock, self._writing() as connection:
+            return await statement(connection)
 
     async def _look(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         with translated():

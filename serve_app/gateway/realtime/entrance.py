@@ -55,7 +55,9 @@ class Entrance:
                 if token:
                     await self._go_on(websocket, token)
                 else:
-                    await self._converse(websocket, self._settings(websocket, offered))
+                    query = websocket.query_params
+                    settings = self.admit(_key(websocket, offered), query.get("model"), query.get("avatar"))
+                    await self._converse(websocket, settings)
             except ServerFull as error:
                 log.warning("turned away a client: %s", error)
                 await close(websocket, Closing(SERVER_FULL.code, error.message))
@@ -75,18 +77,15 @@ class Entrance:
             resumed = await self.take(token, _heard_ms(websocket))
         await self._converse(websocket, resumed.carried.settings, resumed)
 
-    def _settings(self, websocket: WebSocket, offered: list[str]) -> SessionSettings:
-        """Check the key. Raises Unauthorized, InvalidRequest."""
+    def admit(self, key: str | None, model: str | None = None, avatar: str | None = None) -> SessionSettings:
+        """Check an API key or a client secret; what its session begins with. Raises Unauthorized, InvalidRequest."""
         settings = self.defaults()
-        key = _key(websocket, offered)
         if key is not None and key.startswith(PREFIX):
             settings = settings.updated(self.secrets.open(key, wall_s()))
         else:
             self.keys.check(key)
-        model = websocket.query_params.get("model")
         if model:
             settings = settings.updated({"model": model})
-        avatar = websocket.query_params.get("avatar")
         if avatar is not None:
             settings = settings.updated({"output_modalities": ["audio", "video"], "video": {"avatar": avatar}})
         if settings.shows_face and not self.faces:

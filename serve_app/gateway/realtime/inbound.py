@@ -29,7 +29,10 @@ class Inbound:
 
     async def commands(self, text: str) -> Sequence[Command]:
         """What a message asks for. Raises Refused."""
-        envelope = open_envelope(text, self._limits)
+        return await self.obeyed(open_envelope(text, self._limits))
+
+    async def obeyed(self, envelope: Envelope) -> Sequence[Command]:
+        """What an opened message asks for. Raises Refused."""
         try:
             if envelope.type == APPEND:
                 return await self._append(envelope)

@@ -57,6 +57,10 @@ class Outbound:
             return ()
         return (self._message(event),)
 
+    def notice(self, kind: str, **named: str) -> str:
+        """The message of an event that is the transport's own: no session says it."""
+        return orjson.dumps({"type": kind, "event_id": self._next_id(), **named}).decode()
+
     def _message(self, event: ev.ServerEvent) -> str:
         body = {"type": event.type, "event_id": self._next_id()}
         for name in _FIELDS[type(event)]:

@@ -1,0 +1,66 @@
+"""`POST /v1/realtime/calls` and what hangs a call up again, as in OpenAI's Realtime API."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from deployments.runtime.errors import InvalidRequest
+from serve_app.gateway.guard import CALLS
+from serve_app.gateway.keys import bearer
+from serve_app.gateway.realtime.entrance import Entrance
+from serve_app.gateway.webrtc.calls import Calls, Wish
+from serve_app.gateway.webrtc.form import read_fields
+from serve_app.gateway.webrtc.offer import read_offer
+
+_SDP = "application/sdp"
+
+
+def call_routes(entrance: Entrance, calls: Calls) -> list[Route]:
+    """Who comes in is checked by `entrance`, as for the WebSocket."""
+
+    async def create(request: Request) -> Response:
+        query = request.query_params
+        settings = entrance.admit(_key(request), query.get("model"), query.get("avatar"))
+        if "resume" in request.query_params:
+            # A token opens once. Spent on a call that then does not connect, it would take the conversation with it.
+            raise InvalidRequest("A conversation is resumed over the WebSocket.", param="resume")
+        fields = await read_fields(request)
+        offer = read_offer(fields.get("sdp", ""))
+        extensions = request.query_params.get("parley_events") == "1"
+        wish = Wish(settings.updated(_session(fields)), extensions)
+        call_id, answer = await calls.take(offer, wish)
+        return Response(answer, 201, {"Location": f"{CALLS}/{call_id}"}, media_type=_SDP)
+
+    async def delete(request: Request) -> Response:
+        entrance.admit(_key(request))
+        await calls.hang_up(request.path_params["call_id"])
+        return Response(status_code=204)
+
+    async def hang_up(request: Request) -> Response:
+        await delete(request)
+        return Response(status_code=200)
+
+    return [
+        Route(CALLS, create, methods=["POST"]),
+        Route(CALLS + "/{call_id}", delete, methods=["DELETE"]),
+        Route(CALLS + "/{call_id}/hangup", hang_up, methods=["POST"]),
+    ]
+
+
+def _key(request: Request) -> str | None:
+    return bearer(request.headers.get("authorization"))
+
+
+def _session(fields: dict[str, str]) -> dict[str, Any]:
+    if "session" not in fields:
+        return {}
+    try:
+        session = orjson.loads(fields["session"])
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"session is not valid JSON: {error}.", "invalid_json", "session") from error
+    if not isinstance(session, dict):
+        raise InvalidRequest("session must be a JSON object.", param="session")
+    return session
