@@ -74,9 +74,12 @@ export class Conversation {
     this.connection.send({ type: "conversation.item.create", item: { type: "message", role, content: [{ type: part, text }] } });
   }
 
-  /** A microphone frame that ended at that performance.now() time. Whether it was sent. */
+  /** A microphone frame that ended at that performance.now() time. Whether it was sent: here, or as a call's track. */
   hear(samples, ended_at_ms) {
-    const sent = this.connection.send({ type: "input_audio_buffer.append", audio: encode(samples) });
+    const { connection } = this;
+    const sent = connection.isCall
+      ? connection.state === "open"
+      : connection.send({ type: "input_audio_buffer.append", audio: encode(samples) });
     if (sent) this.clock.sent((samples.length / RATE_HZ) * 1000, ended_at_ms);
     return sent;
   }
@@ -109,11 +112,17 @@ export class Conversation {
     for (const { item, played } of await this.speaker.drop()) {
       this.captions.cut(item);
       this.forget(item);
+      if (played === null) continue;
       const audio_end_ms = Math.floor((played * 1000) / RATE_HZ);
       if (this.connection.state !== "open") this.connection.heard_ms = audio_end_ms; // for the session that goes on
       this.sendQuietly({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms });
     }
     this.onChange();
+  }
+
+  /** A call: the server shall play no more. */
+  clearOutput() {
+    this.sendQuietly({ type: "output_audio_buffer.clear" });
   }
 
   sendQuietly(event) {
@@ -212,9 +221,17 @@ export class Conversation {
 
     "response.output_audio_transcript.delta": ({ response_id, item_id, delta }) => {
       if (response_id === this.stopped) return;
-      if (this.speaker.ready) this.captions.speak(item_id, delta, this.received.get(item_id) ?? 0);
+      this.responses.set(item_id, response_id);
+      if (this.connection.isCall) this.captions.speak(item_id, delta, this.speaker.word(item_id, response_id));
+      else if (this.speaker.ready) this.captions.speak(item_id, delta, this.received.get(item_id) ?? 0);
       else this.captions.write(item_id, delta);
     },
+
+    "output_audio_buffer.started": ({ response_id }) => this.speaker.started(response_id),
+
+    "output_audio_buffer.stopped": ({ response_id }) => this.finished(this.speaker.over(response_id)),
+
+    "output_audio_buffer.cleared": ({ response_id }) => this.captions.cut(this.speaker.over(response_id)),
 
     "response.output_text.delta": ({ item_id, delta }) => this.captions.write(item_id, delta),
 

@@ -10,15 +10,21 @@ import { Microphone } from "./microphone.js";
 import { Notice } from "./notice.js";
 import { fetchOffers } from "./offers.js";
 import { Presence } from "./presence.js";
+import { RemoteSpeaker } from "./remote-speaker.js";
 import { Speaker } from "./speaker.js";
 import { Timeline } from "./timeline.js";
 
 const find = (id) => document.getElementById(id);
 const KEY = "parley-key";
+const WAY = "parley-way";
 const PREROLL_FRAMES = 100; // 2 s that were said while the connection was not there yet
 
-const address = new URL("v1/realtime?model=parley&parley_events=1", document.baseURI);
+const QUERY = "model=parley&parley_events=1";
+const address = new URL(`v1/realtime?${QUERY}`, document.baseURI);
 address.protocol = address.protocol.replace("http", "ws");
+// For networks where calls go wrong in a way that the page does not notice: `?way=socket`.
+const callable = (new URLSearchParams(location.search).get("way") ?? sessionStorage.getItem(WAY)) !== "socket";
+const callAddress = callable ? new URL(`v1/realtime/calls?${QUERY}`, document.baseURI) : null;
 
 let talking = false; // the user wants to be heard
 let muted = false; // but not now
@@ -34,25 +40,26 @@ const captions = new Captions(find("scroller"), find("captions"), (lines) => {
   find("new").hidden = lines === 0;
 });
 
-const speaker = new Speaker({
+const heard = {
   onHeard: (item, samples) => captions.heard(item, samples),
   onFirst: (item, at_ms) => conversation.firstSound(item, at_ms),
   onFinished: (item) => conversation.finished(item),
   onLevel: (rms) => presence.replyLevel(rms),
-});
+};
+const speaker = new Speaker(heard);
+const player = find("player");
+const remoteSpeaker = new RemoteSpeaker(player, { ...heard, clear: () => conversation.clearOutput() });
 
-const connection = new Connection(address, {
+const connection = new Connection(address, callAddress, {
   onOpen: opened,
   onEvent: (event) => conversation.on(event),
   onState: connectionChanged,
+  onStream: (stream, receiver) => remoteSpeaker.attach(stream, receiver),
 });
 
 const face = new Face(find("face"), {
   heardAt_ms: (item, sample) => speaker.clock.heardAt_ms(item, sample),
-  onSize: (width, height) => {
-    choices.size = { width, height };
-    presence.face(choices.size, true);
-  },
+  onSize: pictured,
   onTrouble: (trouble) => notice.show("picture", trouble.message, dismiss),
 });
 
@@ -71,7 +78,19 @@ const conversation = new Conversation({
 
 connection.key = sessionStorage.getItem(KEY);
 
-const microphone = new Microphone({ onFrame: hear, onTrouble: microphoneTroubled });
+player.addEventListener("resize", () => player.videoWidth > 2 && pictured(player.videoWidth, player.videoHeight));
+
+/** There is a picture, of that size. */
+function pictured(width, height) {
+  choices.size = { width, height };
+  presence.face(choices.size, choices.avatar !== null);
+}
+
+const microphone = new Microphone({
+  onFrame: hear,
+  onTrack: (track) => connection.speak(track),
+  onTrouble: microphoneTroubled,
+});
 
 const controls = new Controls(
   { mute: find("mute"), sound: find("sound"), face: find("no-face"), full: find("full") },
@@ -81,7 +100,7 @@ const controls = new Controls(
       microphone.mute(off);
       show();
     },
-    onSilence: (off) => speaker.mute(off),
+    onSilence: (off) => [speaker, remoteSpeaker].forEach((each) => each.mute(off)),
     onFace: (shown) => {
       choices.show(shown);
       chosen();
@@ -102,7 +121,7 @@ async function look() {
 function chosen() {
   if (choices.avatar === null) face.reset();
   if (connection.state === "open") conversation.chosen();
-  presence.face(choices.size, choices.avatar !== null && face.shown > 0);
+  presence.face(choices.size, choices.avatar !== null && (face.shown > 0 || player.videoWidth > 2));
   show();
 }
 
@@ -148,6 +167,7 @@ function stopTalking() {
 
 /** Without sound the conversation goes on in writing. */
 function startSound() {
+  remoteSpeaker.start();
   return speaker.start().catch((trouble) => notice.show("sound", trouble.message, dismiss));
 }
 
@@ -167,7 +187,7 @@ async function say(text) {
 async function startAnew() {
   connection.close();
   conversation.end();
-  await speaker.drop();
+  await conversation.speaker.drop();
   unsent.length = 0;
   captions.clear();
   timeline.clear();
@@ -183,6 +203,9 @@ function newItemId() {
 }
 
 async function opened(again, resumed) {
+  conversation.speaker = connection.isCall ? remoteSpeaker : speaker;
+  find("stage").dataset.way = connection.isCall ? "call" : "socket";
+  if (!connection.callUrl) sessionStorage.setItem(WAY, "socket"); // not to look for another in vain with each page
   const waiting = new Set(unsent.map(({ id }) => id));
   if (resumed) conversation.goOn();
   else conversation.begin(again ? captions.said().filter(({ id }) => !waiting.has(id)) : []);

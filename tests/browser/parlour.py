@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from configs.webrtc import WebRtcConfig
 from deployments.asr.client import AsrClient
 from deployments.asr.engines import fake as fake_asr
 from deployments.asr.server import AsrServer
@@ -44,6 +45,8 @@ from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.routes import build_asgi_app
 from serve_app.gateway.sessions import LiveSession, Resumed, Sessions
 from serve_app.gateway.voices import voices_route
+from serve_app.gateway.webrtc.calls import Calls
+from serve_app.gateway.webrtc.entrance import call_routes
 from serve_app.session.recording import NullRecorder
 from serve_app.session.screen import Faces
 from serve_app.session.session import Session
@@ -51,6 +54,7 @@ from serve_app.session.settings import SessionSettings
 from serve_app.session.surroundings import Surroundings
 from tests.conversations.scene import LoudnessModel
 from tests.scripted_sessions import nobody_comes_back
+from tests.webrtc_caller import LoneBook
 
 WORD_MS = 640.0
 """How long a word lasts: 320 ms of tone, 320 ms of silence, both whole pictures."""
@@ -110,8 +114,11 @@ class Parlour:
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve([listening]))
+            calling = asyncio.create_task(self._calls.run())
             self._started.set()
             await self._stop.wait()
+            calling.cancel()
+            await asyncio.wait([calling])
             server.should_exit = server.force_exit = True
             await serving
 
@@ -129,17 +136,12 @@ class Parlour:
             self.sessions.append(session)
             return session
 
-        keys = ApiKeys(())
-        entrance = Entrance(
-            keys,
-            ClientSecrets(b"k" * 32, 600),
-            Sessions(make, 8),
-            SessionSettings,
-            Limits,
-            nobody_comes_back,
-            faces=True,
-        )
-        routes = [*health_routes(self._describe), voices_route(self._describe), self._avatars(), *page.routes()]
+        sessions = Sessions(make, 8)
+        secrets = ClientSecrets(b"k" * 32, 600)
+        entrance = Entrance(ApiKeys(()), secrets, sessions, SessionSettings, Limits, nobody_comes_back, faces=True)
+        webrtc = WebRtcConfig(addresses=("127.0.0.1",))
+        self._calls = Calls(webrtc, sessions, Limits, LoneBook(), local_only=True, environment={})
+        routes = [*call_routes(entrance, self._calls), *health_routes(self._describe), voices_route(self._describe), self._avatars(), *page.routes()]
         return build_asgi_app(entrance, OriginPolicy(), routes)
 
     async def _describe(self, deadline_s: float) -> Mapping[str, StageDescription]:
