@@ -58,7 +58,7 @@ from tests.webrtc_caller import LoneBook
 
 WORD_MS = 640.0
 """How long a word lasts: 320 ms of tone, 320 ms of silence, both whole pictures."""
-ANSWER = "one two three four five six seven eight nine ten eleven twelve"
+ANSWER = "one two three four five six seven eight nine ten eleven twelve " * 2
 VOICES = (Voice("tone", "en", "One tone per word", ("alloy",)), Voice("other", "en", "The same tone"))
 
 

@@ -1,4 +1,4 @@
-// Looks at the face's canvas at every refresh and at the sound, and notes which frame of the test pattern is shown, how
+// Looks at the face at every refresh and at the sound, and notes which frame of the test pattern is shown, how
 // far its mouth is open, and when sound begins and ends; all by performance.now(). Needs tap.js.
 
 window.watch = { frames: [], sounds: [] };
@@ -15,8 +15,8 @@ const checksum = (number) =>
     return crc;
   }, 255);
 
-window.watch.read = (canvas) => {
-  glass.drawImage(canvas, 0, 0, 160, 128);
+window.watch.read = (picture) => {
+  glass.drawImage(picture, 0, 0, 160, 128);
   const { data } = glass.getImageData(0, 0, 160, 128);
   const bright = (x, y) => data[4 * (160 * y + x)] > 125;
   let [number, sum] = [0, 0];
@@ -60,11 +60,10 @@ const listen = () => {
 };
 
 const look = () => {
-  const canvas = document.getElementById("face");
-  if (canvas && canvas.width > 2) {
-    const last = window.watch.frames.at(-1);
-    const { number, open } = window.watch.read(canvas);
-    if (last?.number !== number) window.watch.frames.push({ number, open, at_ms: performance.now() });
+  const shown = [...document.querySelectorAll("#face, #player")].find((each) => each.checkVisibility({ visibilityProperty: true }));
+  if (shown) {
+    const { number, open } = window.watch.read(shown);
+    if (window.watch.frames.at(-1)?.number !== number) window.watch.frames.push({ number, open, at_ms: performance.now() });
   }
   listen();
   requestAnimationFrame(look);
