@@ -88,7 +88,7 @@ function byLanguage(voices) {
 
 /** One of them means no choice: then its label goes, too. */
 function fill(select, groups, chosen) {
-  const usual = new Option("As the server has it", "");
+  const usual = new Option("The server's choice", "");
   const filled = groups.map(({ label, options }) => {
     const made = options.map(({ id, name }) => new Option(name, id));
     if (!label) return made;

@@ -17,9 +17,10 @@ export class Presence {
 
   /** `size`: {width, height} of the face, which keeps its place before it comes; null: the disc. `live`: it is there. */
   face(size, live) {
-    this.stage.parentElement.classList.toggle("faced", size !== null);
+    const page = this.stage.parentElement;
+    page.classList.toggle("faced", size !== null);
     this.stage.classList.toggle("live", live);
-    if (size) this.stage.style.setProperty("--aspect", (size.width / size.height).toFixed(4));
+    if (size) page.style.setProperty("--aspect", (size.width / size.height).toFixed(4));
   }
 
   userLevel(rms) {

@@ -92,7 +92,7 @@ class Parlour:
 
     def __enter__(self) -> "Parlour":
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(30)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,10 +104,12 @@ class Parlour:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
-            for server in (self._asr, self._llm, self._tts, self._avatar):
-                await server.start()
-                stack.push_async_callback(server.close)
-            config = uvicorn.Config(self._app(), "127.0.0.1", 0, log_level="warning", lifespan="off", ws="websockets-sansio")
+            for stage in (self._asr, self._llm, self._tts, self._avatar):
+                await stage.start()
+                stack.push_async_callback(stage.close)
+            config = uvicorn.Config(
+                self._app(), "127.0.0.1", 0, log_level="warning", lifespan="off", ws="websockets-sansio"
+            )
             listening = config.bind_socket()
             listening.listen()
             stack.callback(listening.close)
@@ -141,7 +143,13 @@ class Parlour:
         entrance = Entrance(ApiKeys(()), secrets, sessions, SessionSettings, Limits, nobody_comes_back, faces=True)
         webrtc = WebRtcConfig(addresses=("127.0.0.1",))
         self._calls = Calls(webrtc, sessions, Limits, LoneBook(), local_only=True, environment={})
-        routes = [*call_routes(entrance, self._calls), *health_routes(self._describe), voices_route(self._describe), self._avatars(), *page.routes()]
+        routes = [
+            *call_routes(entrance, self._calls),
+            *health_routes(self._describe),
+            voices_route(self._describe),
+            self._avatars(),
+            *page.routes(),
+        ]
         return build_asgi_app(entrance, OriginPolicy(), routes)
 
     async def _describe(self, deadline_s: float) -> Mapping[str, StageDescription]:
