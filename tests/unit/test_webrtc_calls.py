@@ -26,7 +26,7 @@ REPLY = ev.ResponseInfo("resp_1", "in_progress", "conv_1", ("audio",), "", {"typ
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(55):
             await test
 
     asyncio.run(bounded())
@@ -59,7 +59,7 @@ def test_a_call_hears_and_speaks_and_its_events_are_openais() -> None:
             assert created["session"]["id"] == session.id
             assert created["session"]["model"] == "gpt-realtime"
 
-            pieces = []
+            pieces: list[bytes] = []
             while len(pieces) < 50:
                 piece = await session.next_command()
                 assert isinstance(piece, Append)
@@ -191,6 +191,7 @@ def test_a_client_that_vanishes_is_noticed() -> None:
             await caller.call()
             await caller.event("session.created")
             # Its network is gone: nothing is sent any more, not even a goodbye.
+            assert caller.connection.sctp is not None
             for protocol in caller.connection.sctp.transport.transport._connection._protocols:
                 protocol.transport.abort()
             assert await make.made[-1].closed() is CONNECTION_LOST
@@ -286,7 +287,10 @@ def test_keys_and_client_secrets_open_as_for_the_websocket() -> None:
         ):
             url = f"http://{address}/v1/realtime/calls"
             for headers in ({}, {"Authorization": "Bearer sk-wrong"}, {"Authorization": "Bearer ek_forged"}):
-                for refused in (await http.post(url, headers=headers), await http.delete(url + "/rtc_1", headers=headers)):
+                for refused in (
+                    await http.post(url, headers=headers),
+                    await http.delete(url + "/rtc_1", headers=headers),
+                ):
                     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
             await caller.call({"Authorization": f"Bearer {secret['value']}"})
             assert (await caller.event("session.created"))["session"]["instructions"] == "Be brief."
@@ -299,17 +303,20 @@ def test_keys_and_client_secrets_open_as_for_the_websocket() -> None:
 def test_openais_client_calls_with_a_form() -> None:
     async def test() -> None:
         make = SessionMaker()
-        async with Callee(make).serving() as address, Caller(address) as caller:
-            async with AsyncOpenAI(api_key="sk-any", base_url=f"http://{address}/v1") as client:
-                answer = await client.realtime.calls.create(
-                    sdp=await caller.offer(),
-                    session={"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."},
-                )
-                await caller.connect(answer.text)
-                session = (await caller.event("session.created"))["session"]
-                assert (session["model"], session["instructions"]) == ("gpt-realtime", "Be brief.")
-                call_id = answer.response.headers["location"].rpartition("/")[2]
-                await client.realtime.calls.hangup(call_id)
-                assert make.made[-1].closing is CLIENT_LEFT
+        async with (
+            Callee(make).serving() as address,
+            Caller(address) as caller,
+            AsyncOpenAI(api_key="sk-any", base_url=f"http://{address}/v1") as client,
+        ):
+            answer = await client.realtime.calls.create(
+                sdp=await caller.offer(),
+                session={"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."},
+            )
+            await caller.connect(answer.text)
+            session = (await caller.event("session.created"))["session"]
+            assert (session["model"], session["instructions"]) == ("gpt-realtime", "Be brief.")
+            call_id = answer.response.headers["location"].rpartition("/")[2]
+            await client.realtime.calls.hangup(call_id)
+            assert make.made[-1].closing is CLIENT_LEFT
 
     run(test())

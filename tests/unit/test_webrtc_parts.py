@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -190,7 +191,7 @@ def test_picture_and_sound_keep_one_time_also_after_an_under_run() -> None:
         running.cancel()
 
     run_virtual(main())
-    onsets = [at for (_, before), (at, now) in zip(sent, sent[1:], strict=False) if now > before]
+    onsets = [at for (_, before), (at, now) in pairwise(sent) if now > before]
     assert [number for _, number in shown] == [0, 1, 2, 3]
     assert [at for at, _ in shown] == pytest.approx([100, 300, 760, 960], abs=20)
     # Opus takes 6.5 ms, our filter 2 ms: the onset may be heard in the packet after.
@@ -220,7 +221,7 @@ def test_the_clock_catches_up_a_little_and_skips_the_rest() -> None:
         running.cancel()
 
     run_virtual(main())
-    gaps = [later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(stamps)]
     assert sorted(gaps)[:-1] == [1] * (len(gaps) - 1)
     assert 240 <= max(gaps) <= 252
 
@@ -279,10 +280,12 @@ def read(encoded: list[bytes | None]) -> bytes:
 
 
 def test_speech_carries_the_packet_before_once_more() -> None:
-    """Forward error correction, as WebRTC's own `WebRtcOpus_PacketHasFec` looks for it: the second bit of a SILK frame."""
+    """Forward error correction: the second bit of a SILK frame (RFC 6716 §4.2.3)."""
     with av.open("tests/data/jfk.wav") as file:
         resampler = av.AudioResampler(format="s16", layout="mono", rate=VOICE_RATE_HZ)
-        pcm = b"".join(out.to_ndarray().tobytes() for frame in file.decode(audio=0) for out in resampler.resample(frame))
+        pcm = b"".join(
+            out.to_ndarray().tobytes() for frame in file.decode(audio=0) for out in resampler.resample(frame)
+        )
     encoded = packets(pcm)
     with_fec = sum(1 for packet in encoded if not packet[0] & 0x80 and packet[1] & 0x40)
     assert with_fec > 0.5 * len(encoded)

@@ -106,9 +106,7 @@ class Calls:
         """Hold calls until cancelled; run by the replica for as long as it lives."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                while True:
-                    await asyncio.sleep(_LOOK_EVERY_S)
-                    await self._look()
+                self._tasks.create_task(self._watch())
         finally:
             self._tasks = None
 
@@ -146,16 +144,19 @@ class Calls:
         if not asked:
             raise NotFound(f"No call with id '{call_id[:64]}' is under way.", param="call_id")
 
-    async def _look(self) -> None:
-        if not self._held:
-            return
-        try:
-            wanted = await self._book.calls_to_end(tuple(self._held))
-        except StoreUnavailable:
-            return  # its writer says so
-        for call_id in wanted:
-            if call_id in self._held:
-                self._held[call_id].hang_up()
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                wanted = await self._book.calls_to_end(tuple(self._held)) if self._held else ()
+            except StoreUnavailable:
+                continue  # its writer says so
+            except Exception:
+                log.exception("calls that other replicas want to end could not be looked up")
+                continue
+            for call_id in wanted:
+                if call_id in self._held:
+                    self._held[call_id].hang_up()
 
     async def _hold(self, call_id: str, held: _Held, offer: Offer, wish: Wish, answered: "asyncio.Future[str]") -> None:
         """One call. A bug in it is logged and ends no other."""

@@ -125,13 +125,21 @@ def read_offer(text: str) -> Offer:
         raise InvalidRequest("The audio must be offered as opus/48000.", "unsupported_codec", "sdp")
     video = [section for section in offered if section.kind == "video" and section.has_h264 and section.receives]
     data = [section for section in offered if section.kind == "application"]
-    return Offer(tuple(head), tuple(sections), with_opus[0], next(iter(video), None), next(iter(data), None))
+    offer = Offer(tuple(head), tuple(sections), with_opus[0], next(iter(video), None), next(iter(data), None))
+    for lines in () if _says_who(head) else (section.lines for section in offer.taken):
+        if not _says_who(lines):
+            raise senseless("without a=fingerprint nobody can know who answers")
+    return offer
+
+
+def _says_who(lines: Iterable[str]) -> bool:
+    return any(line.startswith("a=fingerprint:") for line in lines)
 
 
 def _split(text: str) -> tuple[list[str], list[Section]]:
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     starts = [index for index, line in enumerate(lines) if line.startswith("m=")]
-    ends = [*starts[1:], len(lines)]
+    ends = [*starts, len(lines)][1:]
     sections = [Section(tuple(lines[start:end])) for start, end in zip(starts, ends, strict=True)]
     return lines[: starts[0] if starts else len(lines)], sections
 

@@ -28,6 +28,8 @@ from serve_app.gateway.webrtc.pacer import VIDEO_RATE_HZ
 from serve_app.gateway.webrtc.tracks import PacketTrack
 
 log = logging.getLogger(__name__)
+# At INFO it tells of each check, with the addresses of clients.
+logging.getLogger("aioice").setLevel(logging.WARNING)
 
 _CLOSE_DEADLINE_S = 5.0
 _PROFILES = ("42e01f", "42001f")

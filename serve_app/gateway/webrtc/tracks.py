@@ -18,7 +18,7 @@ class PacketTrack(MediaStreamTrack):
         super().__init__()
         self.kind = kind
         self._time_base = Fraction(1, rate_hz)
-        self._packets: "asyncio.Queue[Packet[Any]]" = asyncio.Queue(_MOST_PACKETS)
+        self._packets: asyncio.Queue[Packet[Any]] = asyncio.Queue(_MOST_PACKETS)
 
     def send(self, data: bytes, timestamp: int) -> None:
         """Send a packet (an Opus packet, an access unit); `timestamp` in the track's rate."""

@@ -58,8 +58,11 @@ class VoiceOut:
 
     def _say(self, event: ev.OutputAudioDelta) -> None:
         reply = self.sound.reply(event.response_id, event.item_id)
+        if reply.over:
+            return  # it was cleared while this was on its way
         if self._faced:
             self._unshown.append((reply, len(event.pcm)))
+            reply.waiting += len(event.pcm)
         else:
             self.sound.say(reply, event.pcm)
 
@@ -79,6 +82,7 @@ class VoiceOut:
             reply, size = self._unshown.popleft()
             taken = min(size, left)
             spoken.append((reply, taken))
+            reply.waiting -= taken
             left -= taken
             if taken < size:
                 self._unshown.appendleft((reply, size - taken))
