@@ -30,11 +30,12 @@ class Pictures:
         if self._broken and frames:
             self._request_keyframe()
 
-    def cut(self) -> None:
-        """Drop what was not sent."""
-        if self._waiting:
+    def cut(self, from_sample: int = 0) -> None:
+        """Drop what was not sent and belongs to that sample or a later one."""
+        kept = [each for each in self._waiting if each[0] < from_sample]
+        if len(kept) < len(self._waiting):
             self._broken = True
-        self._waiting.clear()
+        self._waiting = deque(kept)
 
     def due(self, sample: int) -> list[VideoFrame]:
         """Those that are shown with the sound from `sample` on, or were before it."""

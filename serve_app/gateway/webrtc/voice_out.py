@@ -69,8 +69,7 @@ class VoiceOut:
     def _show(self, block: ev.VideoBlock) -> None:
         self._faced = True
         if block.cut:
-            self.sound.clear_face()
-            self.pictures.cut()
+            self.pictures.cut(self.sound.void_silence())
         begin = self.sound.show(block.pcm, self._spoken(block))
         self.pictures.put(block.frames, begin)
 
@@ -109,4 +108,7 @@ class VoiceOut:
 
     def _drop(self, reply: Reply) -> None:
         self._unshown = deque(each for each in self._unshown if each[0] is not reply)
+        if self.sound.is_said_by_face(reply):
+            self.sound.clear_face()
+            self.pictures.cut()
         self.sound.clear(reply)
