@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run status test lint bench bench-duplex clean
+.PHONY: help run status test test-engines lint bench bench-duplex clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -21,6 +21,11 @@ status: .venv/installed ## Show the deployments of the running server
 
 test: .venv/installed-dev ## Run all tests
 	$(BIN)/python -m pytest --numprocesses 2
+
+test-engines: .venv/installed-dev ## Test engines with their real code (PARLEY_DITTO_CHECKOUT=… names a clone of Ditto)
+	@if [ -n "$$PARLEY_DITTO_CHECKOUT" ]; then \
+		$(MAKE) --no-print-directory .envs/ditto/installed && .envs/ditto/bin/python -m pytest tests/engines; \
+	else $(BIN)/python -m pytest tests/engines; [ $$? -eq 5 ]; fi
 
 lint: .venv/installed-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -51,3 +56,13 @@ clean: ## Remove caches and build outputs; the virtual environment stays
 	@echo "Installing Parley and its tools into .venv (a few minutes the first time) …"
 	@$(INSTALL) '.[dev]'
 	@touch $@ .venv/installed
+
+# Sees the packages of .venv, and has its own beside them. Of torch 2.13.0 pip finds a build without CUDA.
+.envs/ditto/installed: .venv/installed-dev
+	@echo "Installing torch and what Ditto imports into .envs/ditto (a few minutes the first time) …"
+	@$(BIN)/python -m venv .envs/ditto
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.envs/ditto/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/parley-parent.pth"
+	@.envs/ditto/bin/python -m pip install --quiet --disable-pip-version-check \
+		torch==2.13.0 einops scipy scikit-image onnx
+	@touch $@

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from configs.clips import ClipsConfig
 from configs.store import StoreConfig
 from configs.webrtc import WebRtcConfig
 
@@ -66,6 +67,7 @@ class AppConfig(Frozen):
     avatar: EngineChoice | None = EngineChoice(engine="portrait")
     """None: no session has a face."""
     gateway: GatewayConfig = GatewayConfig()
+    clips: ClipsConfig = ClipsConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)
     webrtc: WebRtcConfig = WebRtcConfig()

@@ -125,8 +125,11 @@ class AvatarEngine(Protocol):
         """Take a portrait in, so that faces can be opened with its id. Raises InvalidRequest with a reason."""
         ...
 
-    def open(self, avatar: str) -> Face:
-        """A new face, before its first block. Raises StateLost for an avatar that must be prepared first."""
+    def open(self, avatar: str, seed: str = "") -> Face:
+        """A new face, before its first block. Raises StateLost for an avatar that must be prepared first.
+
+        Two faces of one avatar move alike if their seeds are the same: those of one session, on any replica.
+        """
         ...
 
     async def close(self) -> None:

@@ -186,7 +186,7 @@ class AvatarServer:
             if face.after:
                 await asyncio.wait(face.after)
             face.info = self._info(face.avatar)
-            face.face = self._engine.open(face.info.id)
+            face.face = self._engine.open(face.info.id, seed=face.key[0])
             block = replace(block, keyframe=True)
         frames = await face.face.render(block)
         if len(frames) != FRAMES_PER_BLOCK:

@@ -1,4 +1,4 @@
-"""What every request passes first: where it comes from, and under `/v1/` the key."""
+"""What every request passes first: where it comes from, and to the API the key."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,6 +10,9 @@ from serve_app.gateway.origins import OriginPolicy
 
 OPEN_TO_ALL = frozenset({"/livez", "/readyz", "/metrics"})
 """For those who watch over the server; they say nothing about anybody's conversation."""
+
+KEYED = ("/v1/", "/api/v1/")
+"""What only the owners of a key may use."""
 
 
 CALLS = "/v1/realtime/calls"
@@ -46,5 +49,5 @@ class Guard:
         if refusal is not None:
             raise Forbidden(refusal)
         path = scope["path"]
-        if scope["type"] == "http" and path.startswith("/v1/") and path != CALLS and not path.startswith(CALLS + "/"):
+        if scope["type"] == "http" and path.startswith(KEYED) and path != CALLS and not path.startswith(CALLS + "/"):
             self._keys.check(bearer(headers.get("authorization")))

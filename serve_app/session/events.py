@@ -308,6 +308,8 @@ class OutputAudioDelta:
     output_index: int
     content_index: int
     pcm: bytes
+    in_block: bool = False
+    """The `VideoBlock` that follows at once has it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,10 +429,10 @@ class VideoBlock:
     pcm: bytes
     """24 kHz: what is heard with it, silence included. Transports that carry `OutputAudioDelta` leave it out."""
     spoken_ms: float
-    """So much of it is a reply's sound, which the `OutputAudioDelta` before it holds too; the rest is silence."""
-    cut: bool = False
-    """Silent blocks that were sent before and are not shown yet are void: this follows what is spoken. Begins with a
-    keyframe."""
+    """So much of it is a reply's sound, which the `OutputAudioDelta` before it holds too. The rest is silence, but for
+    the fade of a reply that is held."""
+    cut: Literal["silence", "all"] | None = None
+    """What was sent before and is not shown yet is void, silent blocks or all: this follows. Begins with a keyframe."""
 
 
 @dataclass(frozen=True, slots=True)

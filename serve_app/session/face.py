@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from deployments.avatar.client import FaceClient
 from deployments.avatar.contract import BLOCK_SAMPLES, AvatarReply, Mood
@@ -29,6 +30,7 @@ _RENDER_DEADLINE_S = 0.5
 _BLIND_S = (1.0, 30.0)
 """After a failure sound goes on without a picture for so long, twice as long after each further one."""
 
+Cut = Literal["silence", "all"] | None
 Phonemes = Callable[[int, int], tuple[PhonemeTime, ...] | None]
 
 
@@ -80,6 +82,8 @@ class LiveFace:
         """By when the client will have shown what it was sent, and the part of it in which a reply is heard."""
         self._at_ms = -BLOCK_MS
         self._over = False
+        self._void_all = False
+        """The client has dropped what it was sent."""
         self._keyframe = True
         self._blind_until_s = 0.0
         self._blind_s = _BLIND_S[0]
@@ -88,6 +92,11 @@ class LiveFace:
     def ahead_ms(self) -> float:
         """How much of the following sound a block wants to know."""
         return self._client.ahead_ms
+
+    @property
+    def shows(self) -> bool:
+        """It has not ended."""
+        return not self._over
 
     async def run(self) -> None:
         """Show the face until cancelled."""
@@ -120,12 +129,16 @@ class LiveFace:
     def cut(self) -> None:
         """The reply is over and the client drops what it has of it: close the mouth now."""
         self._sent_until_s = self._spoken_until_s = clock.now_s()
-        self._keyframe = True
+        self._void_all = self._keyframe = True
         self._stirred.set()
 
     def refresh(self) -> None:
         """The client lost something: begin the next block with a keyframe."""
         self._keyframe = True
+
+    def set_bitrate(self, kbps: int) -> None:
+        """Of the picture, from the next block on."""
+        self._client.bitrate_kbps = kbps
 
     async def _next_block(self) -> None:
         self._stirred.clear()
@@ -137,8 +150,12 @@ class LiveFace:
             await self._wait(wait_s)
             return
         piece = _Piece(source, source.playout.next_sound(_BLOCK_BYTES)) if source is not None and ready else _Piece()
-        cut = bool(piece.sound) and self._sent_until_s > max(now_s, self._spoken_until_s)
-        self._keyframe = self._keyframe or cut
+        cut: Cut = None
+        if self._void_all:
+            cut = "all"
+        elif piece.sound and self._sent_until_s > max(now_s, self._spoken_until_s):
+            cut = "silence"
+        self._keyframe = self._keyframe or cut is not None
         reply = await self._render(piece)
         if piece.sound and not self._still_wanted(piece):
             self._keyframe = True
@@ -205,13 +222,15 @@ class LiveFace:
         first = playout.sent_samples
         return ahead, piece.source.phonemes(first, first + samples_of(piece.sound) + samples_of(ahead))
 
-    def _send(self, piece: _Piece, reply: AvatarReply | None, cut: bool) -> None:
+    def _send(self, piece: _Piece, reply: AvatarReply | None, cut: Cut) -> None:
         now_s = clock.now_s()
         sound = piece.sound
         if piece.source is not None:
             piece.source.playout.send(len(sound), now_s)
         elif self._source is not None:
             sound = self._source.playout.fade()
+        if cut == "all":
+            self._void_all = False
         self._at_ms += BLOCK_MS
         begins_s = max(now_s, self._spoken_until_s if cut else self._sent_until_s)
         self._sent_until_s = begins_s + _BLOCK_S
@@ -224,7 +243,7 @@ class LiveFace:
                 width=reply.width if reply else 0,
                 height=reply.height if reply else 0,
                 pcm=sound + bytes(_BLOCK_BYTES - len(sound)),
-                spoken_ms=samples_to_ms(samples_of(sound), VOICE_RATE_HZ),
+                spoken_ms=samples_to_ms(samples_of(piece.sound), VOICE_RATE_HZ),
                 cut=cut,
             )
         )

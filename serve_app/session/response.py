@@ -91,13 +91,13 @@ class ResponseWriter:
         self.begun = True
         self._emit(ev.ResponseCreated(self._info))
 
-    def audio(self, pcm: bytes, text: str) -> None:
-        """Sound goes out, and the words that are due with it."""
+    def audio(self, pcm: bytes, text: str, *, in_block: bool = False) -> None:
+        """Sound goes out, and the words that are due with it. `in_block`: a face says it."""
         item = self.open_message()
         if text:
             self._extend(text)
             self._emit(ev.OutputTranscriptDelta(self.id, item.id, self._message_index, 0, text))
-        self._emit(ev.OutputAudioDelta(self.id, item.id, self._message_index, 0, pcm))
+        self._emit(ev.OutputAudioDelta(self.id, item.id, self._message_index, 0, pcm, in_block))
 
     def text(self, text: str) -> None:
         """Text of a text response goes out."""

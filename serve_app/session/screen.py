@@ -43,7 +43,6 @@ class Screen:
         say: Callable[[ServerEvent], None],
         state: Callable[[], State],
         lead_ms: float,
-        tasks: asyncio.TaskGroup,
     ) -> None:
         """`faces`: None where the server has none."""
         self.face: LiveFace | None = None
@@ -52,9 +51,13 @@ class Screen:
         self._say = say
         self._state = state
         self._lead_ms = lead_ms
-        self._tasks = tasks
+        self._tasks: asyncio.TaskGroup | None = None
         self._avatar = ""
         self._showing: asyncio.Task[None] | None = None
+
+    def open(self, tasks: asyncio.TaskGroup) -> None:
+        """The session begins, whose `tasks` own the face."""
+        self._tasks = tasks
 
     def check(self, settings: SessionSettings) -> None:
         """Raises InvalidRequest where these ask for a face that the server does not have."""
@@ -72,7 +75,7 @@ class Screen:
         if self._showing is not None:
             self._showing.cancel()
         self.face = self._showing = None
-        if settings.shows_face and self._faces is not None:
+        if settings.shows_face and self._faces is not None and self._tasks is not None:
             self._avatar = avatar
             client = self._faces.client.open(self._session_id, avatar, self._faces.portrait)
             self.face = LiveFace(client, self._say, lambda: MOODS[self._state()], self._lead_ms, on_trouble=self._tell)
@@ -87,6 +90,16 @@ class Screen:
         """The reply was cut off."""
         if self.face is not None:
             self.face.cut()
+
+    def request_keyframe(self) -> None:
+        """The client has lost the picture: begin the next block with a keyframe."""
+        if self.face is not None:
+            self.face.refresh()
+
+    def set_bitrate(self, kbps: int) -> None:
+        """Draw for so many bits from the next block on."""
+        if self.face is not None:
+            self.face.set_bitrate(kbps)
 
     def _tell(self, error: ParleyError) -> None:
         self._say(ErrorEvent.of(error))

@@ -78,6 +78,7 @@ class Session:
         self._running_effects = False
         self._idleness = Idleness(self._config.idle_s)
         self.loudspeaker = Loudspeaker()
+        self.screen = Screen(self._around.faces, self.id, self.emit, lambda: self.state, self._config.face_lead_ms)
         self.conversation = Conversation(
             self.conversation_id,
             History(self._config.max_items),
@@ -183,9 +184,7 @@ class Session:
         self.desk = ItemDesk(self.conversation, self._config.max_text_chars)
         self.utterances = Utterances(self.conversation, self._around.asr, self.id, self._config, tasks)
         self.listening = Listening(self, self._around, self.utterances)
-        self.screen = Screen(
-            self._around.faces, self.id, self.emit, lambda: self.state, self._config.face_lead_ms, tasks
-        )
+        self.screen.open(tasks)
         self.replies: Replies = Replies(
             self.id,
             self.conversation,

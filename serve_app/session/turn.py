@@ -268,7 +268,7 @@ class Turn:
             self.times.first_audio_s = clock.now_s()
         self._first_output()
         self._hooks.on_sound(pcm)
-        self.writer.audio(pcm, self._ledger.due(end_sample))
+        self.writer.audio(pcm, self._ledger.due(end_sample), in_block=self._face is not None and self._face.shows)
         heard = self._playout.heard_samples(clock.now_s())
         if heard - self._heard_recorded >= _HEARD_EVERY_SAMPLES:
             self._record_heard(heard)

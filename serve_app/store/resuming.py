@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.runtime.errors import NotFound
-from serve_app.store.reading import Json, item_json
+from deployments.runtime.errors import Conflict, NotFound
+from serve_app.store.reading import Json, item_json, not_found
 from serve_app.store.schema import conversation, item, resumption
 
 
@@ -34,6 +34,18 @@ class Left:
     session_id: str
     settings: Json
     rest: Json
+    items: tuple[Json, ...]
+    positions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A conversation that was over."""
+
+    owner: str | None
+    """Of the recorder before; None where any may write it."""
+    started: Json
+    """What `Recorder.conversation_started` was told."""
     items: tuple[Json, ...]
     positions: Mapping[str, int]
 
@@ -84,6 +96,37 @@ async def wanted(connection: AsyncConnection, owners: Mapping[str, str]) -> tupl
         for conversation_id, owner, claimed_at_ms in await connection.execute(query)
         if claimed_at_ms is not None or owner != owners[conversation_id]
     )
+
+
+async def reopen(connection: AsyncConnection, conversation_id: str, now_ms: int) -> Reopened:
+    """Go on with a conversation that is over, and let nobody else do so meanwhile.
+
+    Raises NotFound, and Conflict while it goes on or its client may come back to it.
+    """
+    live = (conversation.c.id == conversation_id, conversation.c.deleted_at_ms.is_(None))
+    # The update first: it takes the row's lock.
+    ended = update(conversation).where(*live, conversation.c.ended_at_ms.is_not(None))
+    if not (await connection.execute(ended.values(ended_at_ms=None, end_reason=None))).rowcount:
+        if (await connection.execute(select(conversation.c.id).where(*live))).one_or_none() is None:
+            raise not_found(conversation_id)
+        raise Conflict(f"Conversation '{conversation_id}' is going on.", "conversation_in_use", "conversation_id")
+    about = (await connection.execute(select(conversation).where(*live))).mappings().one()
+    left = (
+        (await connection.execute(select(resumption).where(resumption.c.conversation_id == conversation_id)))
+        .mappings()
+        .one_or_none()
+    )
+    if left is not None and (left["until_ms"] is None or left["until_ms"] >= now_ms):
+        raise Conflict(
+            f"Conversation '{conversation_id}' waits for its client to come back.",
+            "conversation_in_use",
+            "conversation_id",
+        )
+    rows = await _items(connection, conversation_id)
+    started = {name: about[name] for name in ("session_id", "model", "voice", "metadata")}
+    positions = {each["id"]: each["position"] for each in rows}
+    owner = None if left is None else left["owner"]
+    return Reopened(owner, started, tuple(item_json(each) for each in rows), positions)
 
 
 def not_resumable() -> NotFound:

@@ -3,7 +3,19 @@
 Dates are milliseconds since the epoch. Texts that a client chooses have no length limit here: sessions bound them.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -79,6 +91,25 @@ resumption = Table(
     # Somebody who has the token waits for the owner to hand over.
     Column("claimed_at_ms", BigInteger),
     Index(None, "token_digest"),
+)
+
+# A face that somebody uploaded.
+avatar = Table(
+    "avatar",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    # PNG or JPEG, as the Avatar stage is sent it.
+    Column("picture", LargeBinary, nullable=False),
+    # Where the parts of the face are, as it was sent; an empty object: the engine finds them.
+    Column("description", JSON, nullable=False),
+    # A JPEG of its first video frame.
+    Column("preview", LargeBinary, nullable=False),
+    # Of the video.
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "created_at_ms", "id"),
 )
 
 # A WebRTC call that is under way. Gone with the call, or after a while when its replica was killed.

@@ -15,6 +15,7 @@ from configs.store import StoreConfig
 from deployments.runtime.clock import wall_s
 from deployments.runtime.errors import Conflict
 from serve_app.store import calls, reading, resuming
+from serve_app.store.avatars import Avatars
 from serve_app.store.database import async_engine, translated
 from serve_app.store.migrate import prepare
 from serve_app.store.reading import Json, Order
@@ -43,6 +44,8 @@ class Store:
         self._writer = Writer(config, self._write)
         self._recorders: weakref.WeakValueDictionary[str, ConversationRecorder] = weakref.WeakValueDictionary()
         self._working: set[asyncio.Task[Any]] = set()
+        self.avatars = Avatars(self._looking, self._changing)
+        """Uploaded faces."""
 
     @classmethod
     async def open(cls, config: StoreConfig) -> Self:
@@ -134,6 +137,11 @@ class Store:
         """Go on with a conversation; see `resuming.take_over`. Raises NotFound."""
         return await self._to_its_end(self._take_over(token_digest, round(1000 * silent_s)))
 
+    async def go_on_with(self, conversation_id: str) -> tuple[ConversationRecorder, tuple[Json, ...]]:
+        """Go on with a conversation that is over; its record and items. Raises NotFound and Conflict."""
+        _check(conversation_id)
+        return await self._to_its_end(self._go_on_with(conversation_id))
+
     async def wanted(self) -> tuple[str, ...]:
         """Conversations recorded here that somebody elsewhere waits for or has taken over."""
         owners = {recorder.id: recorder.owner for recorder in self._recorders.values() if not recorder.ended}
@@ -181,6 +189,24 @@ class Store:
         with translated():
             async with self._engine.connect() as connection:
                 return await query(connection)
+
+    async def _go_on_with(self, conversation_id: str) -> tuple[ConversationRecorder, tuple[Json, ...]]:
+        await self._writer.flush()
+        async with self._writer.lock, self._writing() as connection:
+            past = await resuming.reopen(connection, conversation_id, _now_ms())
+        if (old := self._recorders.get(conversation_id)) is not None:
+            old.forget()
+        owner = past.owner or secrets.token_hex(16)
+        recorder = ConversationRecorder(conversation_id, self._writer.changed, owner, past.positions)
+        self._recorders[conversation_id] = recorder
+        recorder.conversation_started(**past.started)
+        return recorder, past.items
+
+    async def _looking(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        return await self._to_its_end(self._look(query))
+
+    async def _changing(self, query: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        return await self._to_its_end(self._change(query))
 
     async def _write(self, batch: Sequence[Changes]) -> frozenset[str]:
         async with self._writing() as connection:

@@ -49,11 +49,11 @@ def shown(log: Log) -> list[tuple[float, float, ev.VideoBlock]]:
     out: list[tuple[float, float, ev.VideoBlock]] = []
     spoken_until_s = until_s = 0.0
     for at_s, block in blocks(log):
-        begin_s = max(at_s, spoken_until_s if block.cut else until_s)
+        begin_s = max(at_s, {None: until_s, "silence": spoken_until_s, "all": 0.0}[block.cut])
         if block.cut:
             out = [(begin, min(end, begin_s), each) for begin, end, each in out if begin < begin_s]
         until_s = begin_s + BLOCK_MS / 1000
-        if block.spoken_ms > 10:
+        if block.spoken_ms:
             spoken_until_s = until_s
         out.append((begin_s, until_s, block))
     return out
@@ -111,7 +111,7 @@ def test_it_begins_to_speak_as_soon_as_without() -> None:
     )
     begin_s, _, first = next(each for each in shown(log) if each[2].spoken_ms)
     assert begin_s == log.times(ev.OutputAudioDelta)[0], "no silence before it"
-    assert first.cut
+    assert first.cut == "silence"
 
 
 def test_it_is_at_most_the_lead_ahead() -> None:
@@ -125,9 +125,9 @@ def _scheduled(log: Log) -> list[tuple[float, float, ev.VideoBlock]]:
     out = []
     spoken_until_s = until_s = 0.0
     for at_s, block in blocks(log):
-        begin_s = max(at_s, spoken_until_s if block.cut else until_s)
+        begin_s = max(at_s, {None: until_s, "silence": spoken_until_s, "all": 0.0}[block.cut])
         until_s = begin_s + BLOCK_MS / 1000
-        if block.spoken_ms > 10:
+        if block.spoken_ms:
             spoken_until_s = until_s
         out.append((begin_s, until_s, block))
     return out
@@ -142,7 +142,7 @@ def test_everything_that_is_sent_can_be_decoded_and_moves_with_the_sound() -> No
     assert all(after > before for before, after in pairwise(numbers)), "each once, in order"
     for place, block in enumerate(sent):
         opened = max(openness for _, openness in frames[5 * place : 5 * place + 5])
-        assert opened > 0.4 if block.spoken_ms > 10 else opened < 0.05
+        assert opened > 0.4 if block.spoken_ms else opened < 0.05
 
 
 @pytest.mark.parametrize("words", ["mm-hm", ""])
@@ -157,7 +157,8 @@ def test_after_a_backchannel_it_goes_on_at_the_very_sample(words: str) -> None:
     assert differing[-1] - differing[0] < FADE_BYTES, "only where it fades in again"
     closing = [block for at_s, block in blocks(log) if held < at_s < held + 0.2]
     assert closing
-    assert closing[0].spoken_ms <= 10, "the mouth closes"
+    assert closing[0].spoken_ms == 0, "the mouth closes"
+    assert closing[0].pcm[:FADE_BYTES] == fade
     gaps = [after[0] - before[1] for before, after in pairwise(shown(log))]
     assert max(gaps) < 0.035, "the face never stands still"
 
@@ -169,6 +170,7 @@ def test_an_interruption_closes_the_mouth_within_200_ms() -> None:
     assert at_s - decided_s < 0.1
     assert block.spoken_ms == 0
     assert block.frames[0].keyframe
+    assert block.cut == "all"
     assert [each.response.status for each in log.all(ev.ResponseDone)] == ["cancelled", "completed"]
 
 
@@ -211,7 +213,7 @@ def test_a_picture_that_failed_comes_back() -> None:
     back = first + pictures[first:].index(True)
     assert blocks(log)[back][1].frames[0].keyframe
     outages = sum(before and not after for before, after in pairwise(pictures))
-    assert len(log.errors) == outages
+    assert len(log.errors) >= outages, "in silence there is no block that lacks its picture"
 
 
 def test_an_avatar_that_does_not_exist_is_said() -> None:

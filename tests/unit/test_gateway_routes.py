@@ -122,7 +122,7 @@ def test_client_secrets() -> None:
 
 def test_with_keys_the_api_is_for_their_owners() -> None:
     with client(keys=("sk-1",)) as browser:
-        for path in ("/v1/models", "/v1/realtime/client_secrets", "/v1/nothing"):
+        for path in ("/v1/models", "/v1/realtime/client_secrets", "/v1/nothing", "/api/v1/conversation"):
             refused = browser.get(path)
             assert refused.status_code == 401
             assert refused.json()["error"]["code"] == "invalid_api_key"

@@ -121,7 +121,7 @@ EXTENSIONS: list[ev.ServerEvent] = [
     ev.SessionResumed(("item_1",), None),
     ev.PlaybackHeld("resp_1"),
     ev.PlaybackResumed("resp_1"),
-    ev.VideoBlock(1200.0, (VideoFrame(b"\0\0\0\1e", True),), 384, 580, bytes(9600), 200.0, cut=True),
+    ev.VideoBlock(1200.0, (VideoFrame(b"\0\0\0\1e", True),), 384, 580, bytes(9600), 200.0, cut="silence"),
     ev.TurnTimeline("resp_1", None, 1.5, 2.5, None),
 ]
 
@@ -144,7 +144,7 @@ def test_pictures_cross_as_base64_without_their_sound() -> None:
         "type": "parley.video.block",
         "at_ms": 400.0,
         "spoken_ms": 0.0,
-        "cut": False,
+        "cut": None,
         "width": 384,
         "height": 580,
         "frames": [{"keyframe": True, "data": "a2V5"}, {"keyframe": False, "data": "bmV4dA=="}],

@@ -22,7 +22,7 @@ def test_the_defaults_are_the_engines_that_need_no_download() -> None:
 def test_the_shipped_file_is_valid_and_says_the_defaults() -> None:
     assert AppConfig.model_validate(APP["args"]) == AppConfig()
     deployments = {deployment["name"]: deployment for deployment in APP["deployments"]}
-    assert set(deployments) == {"Gateway", "Asr", "Llm", "Tts"}
+    assert set(deployments) == {"Gateway", "Asr", "Llm", "Tts", "Avatar"}
     SessionConfig.model_validate(deployments["Gateway"]["user_config"])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from itertools import pairwise
 
 import av
@@ -109,7 +110,7 @@ def test_a_face_says_what_the_deltas_before_its_blocks_hold() -> None:
     out = VoiceOut(_NoPainter())
     quiet = ev.VideoBlock(0.0, (), 2, 2, bytes(9600), 0.0)
     out.told(quiet)
-    out.told(delta(LOUD[:7200]))
+    out.told(replace(delta(LOUD[:7200]), in_block=True))
     assert out.sound.waiting_samples == 4800  # not said twice
     out.told(ev.VideoBlock(200.0, (), 2, 2, LOUD[:7200] + bytes(2400), 150.0))
     out.told(ev.ResponseDone(info("r")))
@@ -120,38 +121,9 @@ def test_a_face_says_what_the_deltas_before_its_blocks_hold() -> None:
     assert heard == LOUD[:7200] + bytes(480)
     assert out.sound.changes() == [("started", "r"), ("stopped", "r")]
     out.told(quiet)
-    out.told(ev.VideoBlock(0.0, (), 2, 2, LOUD, 0.0, cut=True))
+    out.told(ev.VideoBlock(0.0, (), 2, 2, LOUD, 0.0, cut="silence"))
     rest = np.frombuffer(b"".join(out.sound.take(480) for _ in range(10)), "<i2")
     assert (rest == 10_000).all()
-
-
-def test_a_cut_voids_the_silence_behind_what_the_face_says() -> None:
-    out = VoiceOut(_NoPainter())
-    out.told(ev.VideoBlock(0.0, (), 2, 2, bytes(960), 0.0))
-    out.sound.take(480)
-    out.told(delta(LOUD))
-    out.told(ev.VideoBlock(0.0, (), 2, 2, LOUD, 200.0))
-    out.told(ev.VideoBlock(200.0, (), 2, 2, bytes(9600), 0.0))
-    out.sound.take(480)
-    out.told(delta(LOUD))
-    out.told(ev.VideoBlock(400.0, (), 2, 2, LOUD, 200.0, cut=True))
-    assert b"".join(out.sound.take(480) for _ in range(19)) == (2 * LOUD)[960:]
-
-
-def test_a_face_says_no_more_of_a_reply_that_is_cut_off() -> None:
-    out = VoiceOut(_NoPainter())
-    out.told(ev.VideoBlock(0.0, (), 2, 2, bytes(960), 0.0))
-    out.sound.take(480)
-    out.told(delta(LOUD))
-    out.told(ev.VideoBlock(0.0, (VideoFrame(b"", True), VideoFrame(b"", False)), 2, 2, LOUD, 200.0))
-    out.sound.take(480)
-    out.told(ev.ItemTruncated("i", 0, 20))
-    rest = np.frombuffer(out.sound.take(480), "<i2")
-    assert (rest[240:] == 0).all()  # faded out
-    assert len(out.pictures) == 0
-    out.told(ev.VideoBlock(200.0, (VideoFrame(b"shut", True),), 2, 2, bytes(9600), 0.0))
-    assert out.sound.face_at is not None
-    assert [frame.data for frame in out.pictures.due(out.sound.face_at)] == [b"shut"]
 
 
 def test_an_interruption_corrects_the_session_only_if_much_less_was_played() -> None:

@@ -168,7 +168,7 @@ def test_after_a_cut_comes_what_is_new_from_its_keyframe_on() -> None:
             session.say(*numbered_blocks(10, first=0))
             await until(lambda: len(caller.seen) >= 6)
             later = numbered_blocks(4, first=1000)
-            session.say(replace(later[0], cut=True))
+            session.say(replace(later[0], cut="all"))
             await show(session, later[1:])
             await until(lambda: len(caller.seen) > 0 and number_of(caller.seen[-1]) >= 1010)
             numbers = [number_of(picture) for picture in caller.seen]
@@ -224,12 +224,12 @@ def test_a_broken_chain_waits_for_a_keyframe_and_asks_for_it() -> None:
     assert (len(pictures), painter.keyframes) == (0, 1)
     pictures.put(frames(False, True, False), 4800)
     assert (len(pictures), painter.keyframes) == (2, 1)
-    pictures.cut()
+    pictures.cut(0)
     pictures.put(frames(False), 9600)
     assert (len(pictures), painter.keyframes) == (0, 2)
     pictures.put(frames(True), 14400)
     pictures.due(14400)
-    pictures.cut()  # nothing was left unsent: the chain is whole
+    pictures.cut(0)  # nothing was left unsent: the chain is whole
     pictures.put(frames(False), 19200)
     assert (len(pictures), painter.keyframes) == (1, 2)
 

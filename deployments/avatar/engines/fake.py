@@ -72,7 +72,7 @@ class Engine:
         self._avatars[portrait.id] = self._info(portrait.id)
         return self._avatars[portrait.id]
 
-    def open(self, avatar: str) -> "FakeFace":
+    def open(self, avatar: str, seed: str = "") -> "FakeFace":
         if self._config.fail_at == "open":
             raise RuntimeError("scripted failure of open")
         if avatar not in self._avatars:

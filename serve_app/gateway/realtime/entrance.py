@@ -55,8 +55,8 @@ class Entrance:
                 if token:
                     await self._go_on(websocket, token)
                 else:
-                    query = websocket.query_params
-                    settings = self.admit(_key(websocket, offered), query.get("model"), query.get("avatar"))
+                    asked = websocket.query_params
+                    settings = self.admit(_key(websocket, offered), asked.get("model"), asked.get("avatar"))
                     await self._converse(websocket, settings)
             except ServerFull as error:
                 log.warning("turned away a client: %s", error)
@@ -78,7 +78,10 @@ class Entrance:
         await self._converse(websocket, resumed.carried.settings, resumed)
 
     def admit(self, key: str | None, model: str | None = None, avatar: str | None = None) -> SessionSettings:
-        """Check an API key or a client secret; what its session begins with. Raises Unauthorized, InvalidRequest."""
+        """Check an API key or a client secret; what its session begins with. Raises Unauthorized, InvalidRequest.
+
+        `avatar`: show this face, the engine's own where it is empty; None: no face is asked for here.
+        """
         settings = self.defaults()
         if key is not None and key.startswith(PREFIX):
             settings = settings.updated(self.secrets.open(key, wall_s()))
@@ -88,8 +91,14 @@ class Entrance:
             settings = settings.updated({"model": model})
         if avatar is not None:
             settings = settings.updated({"output_modalities": ["audio", "video"], "video": {"avatar": avatar}})
+        return self.possible(settings)
+
+    def possible(self, settings: SessionSettings) -> SessionSettings:
+        """The same settings. Raises InvalidRequest where they ask for a face that this server does not have."""
         if settings.shows_face and not self.faces:
-            raise InvalidRequest("This server has no face: connect without `avatar`.", param="avatar")
+            raise InvalidRequest(
+                'This server has no face: use "output_modalities": ["audio"].', param="session.output_modalities"
+            )
         return settings
 
 

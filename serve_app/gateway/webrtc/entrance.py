@@ -22,15 +22,18 @@ def call_routes(entrance: Entrance, calls: Calls) -> list[Route]:
     """Who comes in is checked by `entrance`, as for the WebSocket."""
 
     async def create(request: Request) -> Response:
-        query = request.query_params
-        settings = entrance.admit(_key(request), query.get("model"), query.get("avatar"))
+        asked = request.query_params
+        settings = entrance.admit(_key(request), asked.get("model"), asked.get("avatar"))
         if "resume" in request.query_params:
             # A token opens once. Spent on a call that then does not connect, it would take the conversation with it.
             raise InvalidRequest("A conversation is resumed over the WebSocket.", param="resume")
         fields = await read_fields(request)
         offer = read_offer(fields.get("sdp", ""))
-        extensions = request.query_params.get("parley_events") == "1"
-        wish = Wish(settings.updated(_session(fields)), extensions)
+        session = _session(fields)
+        if offer.video is not None and entrance.faces and settings.speaks:
+            # A client that offers to take a picture has asked for one.
+            session = {"output_modalities": ["audio", "video"], **session}
+        wish = Wish(entrance.possible(settings.updated(session)), asked.get("parley_events") == "1")
         call_id, answer = await calls.take(offer, wish)
         return Response(answer, 201, {"Location": f"{CALLS}/{call_id}"}, media_type=_SDP)
 

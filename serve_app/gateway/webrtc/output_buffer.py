@@ -123,32 +123,25 @@ class OutputBuffer:
         return np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
 
     def clear(self, reply: Reply) -> None:
-        """Drop what was not played of a reply, but for a fade of 10 ms. What a face says of it: `clear_face` first."""
+        """Drop what was not played of a reply, but for a fade of 10 ms. A face says it until `cut_face`."""
         line = self._lines.pop(reply.id, None)
         if line is not None:
             self._fade(line.spans)
         if not reply.over:
             self._end(reply, "cleared")
 
-    def is_said_by_face(self, reply: Reply) -> bool:
-        """Some of it waits in the face's line."""
+    def cut_face(self, *, all_of_it: bool) -> int:
+        """Drop what was not played of the face's sound, but for a fade: its silent end, or all. Where it ends now."""
         line = self._lines.get(_FACE)
-        return line is not None and any(span.reply is reply for span in line.spans)
-
-    def void_silence(self) -> int:
-        """Drop the silence behind what the face says; the sample where that ends."""
-        line = self._lines.setdefault(_FACE, _Line())
-        while line.spans and line.spans[-1].reply is None:
-            line.put -= samples_of(line.spans.pop().pcm)
+        if line is None:
+            return 0
+        kept: deque[_Span] = deque()
+        while not all_of_it and any(span.reply is not None for span in line.spans):
+            kept.append(line.spans.popleft())
+        self._fade(line.spans)
+        line.put -= sum(samples_of(span.pcm) for span in line.spans)
+        line.spans = kept
         return line.put
-
-    def clear_face(self) -> None:
-        """Drop all of the face's sound that was not played, but for a fade."""
-        line = self._lines.get(_FACE)
-        if line is not None:
-            self._fade(line.spans)
-            line.spans.clear()
-            line.taken = line.put
 
     def changes(self) -> list[tuple[Change, str]]:
         """What has happened to which response since this was last asked."""

@@ -30,8 +30,8 @@ class Pictures:
         if self._broken and frames:
             self._request_keyframe()
 
-    def cut(self, from_sample: int = 0) -> None:
-        """Drop what was not sent and belongs to that sample or a later one."""
+    def cut(self, from_sample: int) -> None:
+        """Drop what was not sent of the pictures from this sample of the sound on."""
         kept = [each for each in self._waiting if each[0] < from_sample]
         if len(kept) < len(self._waiting):
             self._broken = True

@@ -60,7 +60,7 @@ class VoiceOut:
         reply = self.sound.reply(event.response_id, event.item_id)
         if reply.over:
             return  # it was cleared while this was on its way
-        if self._faced:
+        if event.in_block:
             self._unshown.append((reply, len(event.pcm)))
             reply.waiting += len(event.pcm)
         else:
@@ -69,12 +69,13 @@ class VoiceOut:
     def _show(self, block: ev.VideoBlock) -> None:
         self._faced = True
         if block.cut:
-            self.pictures.cut(self.sound.void_silence())
+            from_sample = self.sound.cut_face(all_of_it=block.cut == "all")
+            self.pictures.cut(from_sample)
         begin = self.sound.show(block.pcm, self._spoken(block))
         self.pictures.put(block.frames, begin)
 
     def _spoken(self, block: ev.VideoBlock) -> list[tuple[Reply, int]]:
-        """Whose the block's sound is: replies in the order in which they were sent."""
+        """Whose the block's sound is: replies in the order in which they were sent. A fade counts as nobody's."""
         left = min(len(block.pcm), BYTES_PER_SAMPLE * ms_to_samples(block.spoken_ms, VOICE_RATE_HZ))
         spoken = []
         while left and self._unshown:
@@ -83,8 +84,10 @@ class VoiceOut:
             spoken.append((reply, taken))
             reply.waiting -= taken
             left -= taken
-            if taken < size:
-                self._unshown.appendleft((reply, size - taken))
+            reply.waiting -= size - taken
+        for reply, size in self._unshown:
+            reply.waiting -= size
+        self._unshown.clear()
         return spoken
 
     def _done(self, response: ev.ResponseInfo) -> None:
@@ -108,7 +111,4 @@ class VoiceOut:
 
     def _drop(self, reply: Reply) -> None:
         self._unshown = deque(each for each in self._unshown if each[0] is not reply)
-        if self.sound.is_said_by_face(reply):
-            self.sound.clear_face()
-            self.pictures.cut()
         self.sound.clear(reply)

@@ -1,0 +1,1 @@
+"""The portrait that ships with the project, drawn by its own code."""

@@ -1,0 +1,126 @@
+"""Avatars, clips and single turns over HTTP on real Ray, with scripted engines."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from configs.schema import AppConfig
+from deployments.runtime.calls import call
+from deployments.runtime.work import WorkReport
+from serve_app.app import build_app
+from tests.files_scene import picture, recording, watched
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+
+APP = "clips"
+WORDS = " ".join(f"word{n}" for n in range(60)) + "."
+
+
+@pytest.fixture(scope="module")
+def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A graph whose voice is four times as fast as real time."""
+    config = AppConfig.model_validate(
+        {
+            "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
+            "llm": {"engine": "fake", "options": {"replies": ["It is noon."]}},
+            "tts": {"engine": "fake", "options": {"block_delay_ms": 25}},
+            "avatar": {"engine": "fake"},
+            "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
+        }
+    )
+    serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
+    yield f"{serve_url}/{APP}"
+    serve.delete(APP)
+
+
+async def work(stage: str) -> WorkReport:
+    """What the stage's one replica does now."""
+    handle: DeploymentHandle[Any] = serve.get_deployment_handle(stage, APP)
+    report: WorkReport = (await call(handle, "describe", deadline_s=5)).work
+    return report
+
+
+@asynccontextmanager
+async def asking(url: str) -> AsyncIterator[httpx.Response]:
+    """A clip of 12 s, as it arrives."""
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
+        client.stream("POST", "/v1/avatar/clips", json={"input": WORDS}) as answer,
+    ):
+        yield answer
+
+
+def test_an_uploaded_avatar_says_something(url: str) -> None:
+    with httpx.Client(base_url=url, timeout=30) as client:
+        sent = client.post("/v1/avatars", files={"picture": picture(400, 600, ".jpg")}, data={"name": "Ann"})
+        assert sent.status_code == 201, sent.text
+        avatar = sent.json()["id"]
+        listed = client.get("/v1/avatars").json()["data"]
+        assert [each["id"] for each in listed] == ["pattern", avatar]
+        assert client.get(f"/v1/avatars/{avatar}/preview").headers["content-type"] == "image/jpeg"
+        clip = client.post("/v1/avatar/clips", json={"input": "one two three", "avatar": avatar})
+        assert watched(clip.content).numbers == list(range(20))
+        assert client.delete(f"/v1/avatars/{avatar}").status_code == 200
+        gone = client.post("/v1/avatar/clips", json={"input": "one two three", "avatar": avatar})
+        assert gone.json()["error"]["code"] == "avatar_not_found"
+
+
+def test_a_clip_comes_while_it_is_made(url: str) -> None:
+    async def main() -> None:
+        async with asking(url) as answer:
+            assert answer.headers["content-type"] == "video/mp4"
+            pieces = answer.aiter_bytes()
+            film = [await anext(pieces)]
+            assert (await work("Tts")).active == 1, "it is still speaking"
+            film += [piece async for piece in pieces]
+        assert watched(b"".join(film)).numbers == list(range(5 * 61))
+
+    asyncio.run(main())
+
+
+def test_when_the_client_leaves_the_stages_rest(url: str) -> None:
+    async def main() -> None:
+        before = await work("Tts")
+        async with asking(url) as answer:
+            await anext(answer.aiter_bytes())
+            assert (await work("Tts")).active == 1
+        for _ in range(100):
+            after = await work("Tts")
+            if not after.active:
+                break
+            await asyncio.sleep(0.02)
+        assert after.active == 0
+        assert after.cancelled == before.cancelled + 1
+        pushes = (await work("Avatar")).rested_s
+        await asyncio.sleep(0.5)
+        assert (await work("Avatar")).rested_s == pushes, "nothing more was pushed"
+
+    asyncio.run(main())
+
+
+def test_a_question_is_answered_in_one_request(url: str) -> None:
+    files = {"audio": ("question.wav", recording(40, 24_000))}
+    answer = httpx.post(f"{url}/api/v1/conversation", files=files, data={"video": "true"}, timeout=30).json()
+    assert (answer["transcript"], answer["reply"]) == ("what time is it", "It is noon.")
+    assert watched(base64.b64decode(answer["video"]["data"])).numbers == list(range(20))
+    kept = httpx.get(f"{url}/v1/conversations/{answer['conversation_id']}").json()
+    assert [item["role"] for item in kept["items"]["data"]] == ["user", "assistant"]
+
+
+def test_what_is_wrong_is_said_in_the_one_shape(url: str) -> None:
+    with httpx.Client(base_url=url, timeout=30) as client:
+        for request, status in (
+            ({"json": {"input": "x" * 6000}}, 413),
+            ({"files": {"audio": b"I am a text."}}, 400),
+            ({"files": {"audio": bytes(40 * 2**20)}}, 413),
+        ):
+            refused = client.post("/v1/avatar/clips", **request)
+            assert refused.status_code == status
+            assert set(refused.json()["error"]) == {"message", "type", "code", "param"}
