@@ -47,6 +47,13 @@ export class Choices {
     return { width, height };
   }
 
+  /** Where a picture of the face is to be had; null where there is none. */
+  get preview() {
+    const { avatars } = this.offers;
+    const chosen = avatars.find(({ id }) => id === this.avatar) ?? avatars[0];
+    return (this.avatar !== null && chosen?.preview_url) || null;
+  }
+
   set size(size) {
     this.keep({ size });
   }
@@ -72,8 +79,9 @@ export class Choices {
 
 const USUAL_SIZE = { width: 384, height: 580 };
 
-function nameOf({ id, description }) {
-  return { id, name: description || id };
+/** A voice has a description, a face a name. */
+function nameOf({ id, name, description }) {
+  return { id, name: name || description || id };
 }
 
 /** [{label, options}], in the order in which the languages first come. */

@@ -33,7 +33,8 @@ export class Face {
    * is played. `wanted` is false for what is said but not heard any more.
    */
   show({ frames, spoken_ms, cut }, sound, wanted = true) {
-    if (cut) this.queue.dropSilent();
+    if (cut === "all") this.queue.clear();
+    else if (cut) this.queue.dropSilent();
     const begin = sound ? sound.end - Math.round(spoken_ms * (FRAME_SAMPLES / FRAME_MS)) : 0;
     frames.forEach(({ data, keyframe }, index) => {
       const spoken = index * FRAME_MS < spoken_ms - LEAST_SPOKEN_MS;
@@ -70,8 +71,15 @@ export class Face {
     this.drawing = this.queue.places.length > 0 ? requestAnimationFrame(() => this.draw()) : null;
   }
 
+  /** Something to look at before the first picture: an ImageBitmap. */
+  still(bitmap) {
+    if (this.shown === 0) this.paint(bitmap);
+    else bitmap.close();
+  }
+
+  /** A VideoFrame or an ImageBitmap. */
   paint(picture) {
-    const { displayWidth: width, displayHeight: height } = picture;
+    const { displayWidth: width = picture.width, displayHeight: height = picture.height } = picture;
     if (this.shown++ === 0 || this.canvas.width !== width || this.canvas.height !== height) {
       Object.assign(this.canvas, { width, height });
       this.onSize(width, height);

@@ -8,7 +8,7 @@ import { Conversation } from "./conversation.js";
 import { Face } from "./face.js";
 import { Microphone } from "./microphone.js";
 import { Notice } from "./notice.js";
-import { fetchOffers } from "./offers.js";
+import { fetchOffers, fetchPicture } from "./offers.js";
 import { Presence } from "./presence.js";
 import { RemoteSpeaker } from "./remote-speaker.js";
 import { Speaker } from "./speaker.js";
@@ -116,6 +116,8 @@ async function look() {
   find("choose").hidden = !choices.any;
   if (choices.avatar !== before) chosen();
   else show();
+  const still = choices.preview && (await fetchPicture(choices.preview, connection.key));
+  if (still) face.still(still);
 }
 
 function chosen() {

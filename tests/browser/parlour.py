@@ -47,6 +47,7 @@ from serve_app.gateway.sessions import LiveSession, Resumed, Sessions
 from serve_app.gateway.voices import voices_route
 from serve_app.gateway.webrtc.calls import Calls
 from serve_app.gateway.webrtc.entrance import call_routes
+from serve_app.gateway.webrtc.face import NoFace
 from serve_app.session.recording import NullRecorder
 from serve_app.session.screen import Faces
 from serve_app.session.session import Session
@@ -142,7 +143,15 @@ class Parlour:
         secrets = ClientSecrets(b"k" * 32, 600)
         entrance = Entrance(ApiKeys(()), secrets, sessions, SessionSettings, Limits, nobody_comes_back, faces=True)
         webrtc = WebRtcConfig(addresses=("127.0.0.1",))
-        self._calls = Calls(webrtc, sessions, Limits, LoneBook(), local_only=True, environment={})
+        self._calls = Calls(
+            webrtc,
+            sessions,
+            Limits,
+            LoneBook(),
+            local_only=True,
+            face_of=lambda session: session.screen if isinstance(session, Session) else NoFace(),
+            environment={},
+        )
         routes = [
             *call_routes(entrance, self._calls),
             *health_routes(self._describe),
@@ -161,7 +170,7 @@ class Parlour:
     def _avatars(self) -> BaseRoute:
         async def avatars(_: Request) -> Response:
             listed = [
-                {"id": each.id, "object": "avatar", "width": each.width, "height": each.height, "description": each.id}
+                {"id": each.id, "object": "avatar", "width": each.width, "height": each.height, "name": each.id}
                 for each in self.faces.avatars
             ]
             return JSONResponse({"object": "list", "data": listed})

@@ -137,7 +137,7 @@ def test_an_interruption_closes_the_mouth_and_a_muted_microphone_interrupts_noth
     expect(watched.locator("#state")).to_have_text("Speaking")
     watched.keyboard.press("m")
     expect(watched.get_by_role("button", name="Mute the microphone")).to_have_attribute("aria-pressed", "true")
-    expect(watched.locator(".line.assistant").nth(1)).to_contain_text("one two three four five six seven")
+    expect(watched.locator(".line.assistant").nth(1)).to_contain_text("one two three four five")
     assert watched.locator(".mark").count() == 1
     numbers = _numbers(watched)
     assert numbers == sorted(set(numbers))
@@ -196,24 +196,25 @@ def test_a_browser_without_a_decoder_says_so_and_talks(watched: Page) -> None:
     expect(watched.locator("#face")).to_be_hidden()
 
 
-@pytest.mark.parametrize("size", [(360, 640), (740, 360), (1280, 800)])
-def test_with_a_face_it_fits_the_window(
-    browser: Browser, parlour: Parlour, open_page: PageOpener, size: tuple[int, int]
-) -> None:
-    page = open_page(browser, f"{parlour.url}?way=socket", viewport={"width": size[0], "height": size[1]})
-    before = page.locator(".faced .figure").bounding_box()
-    page.evaluate(WATCH.read_text())
-    _ask(page)
-    chromium.until(page, "window.watch.frames.length > 3")
-    assert page.locator(".faced .figure").bounding_box() == before  # it had its place
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    assert page.evaluate("document.documentElement.scrollHeight") <= size[1]
+def test_with_a_face_it_fits_every_window(watched: Page) -> None:
+    before = watched.locator(".faced .figure").bounding_box()
+    _ask(watched)
+    chromium.until(watched, "window.watch.frames.length > 3")
+    assert watched.locator(".faced .figure").bounding_box() == before  # it had its place
+    for size in ((1280, 800), (740, 360), (360, 640)):
+        _fits(watched, *size)
+
+
+def _fits(page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollHeight") <= height
     for control in ("#face", "#talk", "#mute", "#full", "#say", "#composer button", "#new", "#state"):
         box = page.locator(control).bounding_box()
         assert box is not None, control
         assert min(box["x"], box["y"]) >= 0, control
-        assert box["x"] + box["width"] <= size[0], control
-        assert box["y"] + box["height"] <= size[1], control
+        assert box["x"] + box["width"] <= width, control
+        assert box["y"] + box["height"] <= height, control
     captions = page.locator("#scroller").bounding_box()
     assert captions is not None
     assert captions["height"] >= 90

@@ -60,8 +60,8 @@ const listen = () => {
 };
 
 const look = () => {
-  const shown = [...document.querySelectorAll("#face, #player")].find((each) => each.checkVisibility({ visibilityProperty: true }));
-  if (shown) {
+  const shown = document.getElementById(document.getElementById("stage").dataset.way === "call" ? "player" : "face");
+  if (shown.checkVisibility({ visibilityProperty: true })) {
     const { number, open } = window.watch.read(shown);
     if (window.watch.frames.at(-1)?.number !== number) window.watch.frames.push({ number, open, at_ms: performance.now() });
   }
