@@ -44,6 +44,7 @@ from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.gateway.single_turn import single_turn_routes
 from serve_app.gateway.studio import Studio
+from serve_app.gateway.voices import voices_route
 from serve_app.gateway.webrtc.calls import Calls
 from serve_app.gateway.webrtc.entrance import call_routes
 from serve_app.gateway.webrtc.face import NoFace
@@ -124,6 +125,7 @@ class GatewayServer:
             *(call_routes(entrance, self._calls) if self._config.webrtc.enabled else ()),
             *health_routes(describe),
             *model_routes(describe, self._started_s),
+            voices_route(describe),
             metrics_route(agent_address),
             *conversation_routes(self._store),
             *self._file_routes(),

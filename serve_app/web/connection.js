@@ -1,9 +1,11 @@
-// The WebSocket, which comes back when it is lost.
+// The way to the server, which comes back when it is lost: a call by WebRTC, or a WebSocket where none is possible.
 //
 // off → connecting → open → (lost) waiting → connecting → …
 // Only `session.created` makes it open: a full server accepts a socket and closes it at once.
-// A session that was lost is resumed with the token that came with it; where that is refused, a new one begins.
+// A session that was lost is resumed over a WebSocket with the token that came with it; where that is refused, a new one
+// begins.
 
+import { Call, canCall, leadsNowhere } from "./call.js";
 import { closeTrouble } from "./troubles.js";
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15000];
@@ -14,13 +16,17 @@ const STALLED_BYTES = 640000; // 10 s of sound that does not go out: the way is 
 
 export class Connection {
   /**
+   * `url`: of the WebSocket; `callUrl`: where calls are offered, null for none.
    * `onOpen(again, resumed)`: a session began; `again` if one was lost before, `resumed` if it is that one that goes on.
    * `onEvent(event)`: whatever the server says.
    * `onState(state, trouble, wait_ms)`: it changed; `trouble` says why, `wait_ms` when it tries again.
+   * `onStream(stream, receiver)`: of a call, and who receives its sound; null when it is over.
    */
-  constructor(url, { onOpen, onEvent, onState }) {
+  constructor(url, callUrl, { onOpen, onEvent, onState, onStream }) {
     this.url = url;
-    this.on = { onOpen, onEvent, onState };
+    this.callUrl = canCall() ? callUrl : null;
+    this.on = { onOpen, onEvent, onState, onStream };
+    this.track = null; // of the microphone, for a call
     this.state = "off";
     this.socket = null;
     this.timer = null;
@@ -31,6 +37,17 @@ export class Connection {
     this.resuming = false;
     this.heard_ms = null; // how much was played of the reply that was cut off
     window.addEventListener("online", () => this.state === "waiting" && this.connect());
+  }
+
+  /** Whether sound and picture go as tracks. */
+  get isCall() {
+    return this.socket instanceof Call;
+  }
+
+  /** What a call carries of the microphone; null: nothing. */
+  speak(track) {
+    this.track = track;
+    if (this.isCall) this.socket.speak(track);
   }
 
   /** Connect unless it is, or is about to. */
@@ -66,12 +83,22 @@ export class Connection {
   connect() {
     this.leave(GIVEN_UP);
     this.resuming = this.token !== null;
-    const socket = new WebSocket(this.resuming ? this.addressOfLost() : this.url, this.protocols());
+    const socket = this.callUrl && !this.resuming ? this.call() : this.webSocket();
     this.socket = socket;
     this.timer = setTimeout(() => this.closed(1006, ""), CONNECT_LIMIT_MS);
     socket.onmessage = ({ data }) => this.heard(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.closed(code, reason);
     this.become("connecting");
+  }
+
+  call() {
+    const call = new Call(this.callUrl, this.key, (stream) => this.on.onStream(stream, call.sound.receiver));
+    if (this.track) call.speak(this.track);
+    return call;
+  }
+
+  webSocket() {
+    return new WebSocket(this.resuming ? this.addressOfLost() : this.url, this.protocols());
   }
 
   /** Browsers let a page set no headers: the key goes where OpenAI takes it from them. */
@@ -104,6 +131,11 @@ export class Connection {
   }
 
   closed(code, reason) {
+    if (leadsNowhere(code)) {
+      this.callUrl = null;
+      this.connect();
+      return;
+    }
     const wasOpen = this.state === "open";
     const trouble = closeTrouble(code, reason, wasOpen || this.lost);
     this.lost ||= wasOpen;

@@ -4,18 +4,17 @@
 import { RATE_HZ, decode, encode } from "./pcm.js";
 import { StreamClock } from "./stream-clock.js";
 
-const SETTINGS = {
-  type: "realtime",
-  output_modalities: ["audio"],
-  audio: { input: { transcription: {} } },
-};
 const REPLAYED_LINES = 40;
 const QUIET = "quiet"; // the event id of what may come too late, as to stop a reply that has just ended: no error to show
 
 export class Conversation {
-  /** `onChange()`: what `activity` says may have changed. `onError(text)`: the server refused something or failed; null: it works again. */
-  constructor({ connection, speaker, captions, timeline, onChange, onError }) {
-    Object.assign(this, { connection, speaker, captions, timeline, onChange, onError });
+  /**
+   * `choices`: what the user has chosen (see Choices).
+   * `onChange()`: what `activity` says may have changed. `onError(text)`: the server refused something or failed; null: it works again.
+   */
+  constructor({ connection, speaker, face, captions, timeline, choices, onChange, onError }) {
+    Object.assign(this, { connection, speaker, face, captions, timeline, choices, onChange, onError });
+    this.usualVoice = undefined; // what this server speaks with if nothing is chosen
     this.reset();
   }
 
@@ -27,6 +26,7 @@ export class Conversation {
     this.stopped = null; // id of the response that was stopped here: what still comes of it is not played
     this.received = new Map(); // samples of each item in play
     this.responses = new Map(); // response id of each item in play
+    this.sounding = null; // {item, end} of the newest sound; {unwanted: true} if it is not played
     this.spokeUntil_ms = null; // when the user's last turn ended, here
   }
 
@@ -34,6 +34,7 @@ export class Conversation {
   end() {
     this.captions.dropInterim();
     this.silence();
+    this.face.reset();
     this.reset();
   }
 
@@ -52,8 +53,20 @@ export class Conversation {
   /** A session began; `lines` were said in the one that it replaces. */
   begin(lines) {
     this.reset();
-    this.connection.send({ type: "session.update", session: SETTINGS });
+    this.connection.send({ type: "session.update", session: this.settings() });
     lines.slice(-REPLAYED_LINES).forEach(this.replay, this);
+  }
+
+  settings(voice = this.choices.voice) {
+    const { avatar } = this.choices;
+    const audio = { input: { transcription: {} }, ...(voice && { output: { voice } }) };
+    if (avatar === null) return { type: "realtime", output_modalities: ["audio"], audio };
+    return { type: "realtime", output_modalities: ["audio", "video"], audio, video: { avatar } };
+  }
+
+  /** The user has chosen something else. A reply that is spoken keeps its voice. */
+  chosen() {
+    this.connection.send({ type: "session.update", session: this.settings(this.choices.voice || this.usualVoice) });
   }
 
   replay({ role, text }) {
@@ -61,9 +74,12 @@ export class Conversation {
     this.connection.send({ type: "conversation.item.create", item: { type: "message", role, content: [{ type: part, text }] } });
   }
 
-  /** A microphone frame that ended at that performance.now() time. Whether it was sent. */
+  /** A microphone frame that ended at that performance.now() time. Whether it was sent: here, or as a call's track. */
   hear(samples, ended_at_ms) {
-    const sent = this.connection.send({ type: "input_audio_buffer.append", audio: encode(samples) });
+    const { connection } = this;
+    const sent = connection.isCall
+      ? connection.state === "open"
+      : connection.send({ type: "input_audio_buffer.append", audio: encode(samples) });
     if (sent) this.clock.sent((samples.length / RATE_HZ) * 1000, ended_at_ms);
     return sent;
   }
@@ -92,14 +108,21 @@ export class Conversation {
   /** Play nothing more of what has come, and tell the server how much was heard. */
   async silence() {
     this.stopped = this.reply?.id ?? this.stopped;
+    this.face.hush();
     for (const { item, played } of await this.speaker.drop()) {
       this.captions.cut(item);
       this.forget(item);
+      if (played === null) continue;
       const audio_end_ms = Math.floor((played * 1000) / RATE_HZ);
       if (this.connection.state !== "open") this.connection.heard_ms = audio_end_ms; // for the session that goes on
       this.sendQuietly({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms });
     }
     this.onChange();
+  }
+
+  /** A call: the server shall play no more. */
+  clearOutput() {
+    this.sendQuietly({ type: "output_audio_buffer.clear" });
   }
 
   sendQuietly(event) {
@@ -132,17 +155,30 @@ export class Conversation {
   }
 
   handlers = {
+    "session.created": ({ session }) => {
+      this.usualVoice ??= session.audio?.output?.voice;
+    },
+
     "parley.state": ({ state }) => {
       this.serverState = state;
     },
 
     "parley.transcript.interim": ({ item_id, text }) => this.captions.interim(item_id, text),
 
-    "parley.playback.held": () => this.speaker.hold(),
+    "parley.playback.held": () => {
+      this.speaker.hold();
+      this.face.hold();
+    },
 
     "parley.playback.resumed": () => {
       this.speaker.resume();
+      this.face.resume();
       this.captions.dropInterim();
+    },
+
+    "parley.video.block": (event) => {
+      const sound = event.spoken_ms > 0 && this.speaker.ready ? this.sounding : null;
+      this.face.show(event, sound?.item ? sound : null, !sound?.unwanted);
     },
 
     "parley.turn.timeline": (event) => this.timeline.server(event),
@@ -173,18 +209,29 @@ export class Conversation {
     },
 
     "response.output_audio.delta": ({ response_id, item_id, delta }) => {
+      this.sounding = { unwanted: true };
       if (response_id === this.stopped) return;
       const samples = decode(delta);
-      this.received.set(item_id, (this.received.get(item_id) ?? 0) + samples.length);
+      const end = (this.received.get(item_id) ?? 0) + samples.length;
+      this.received.set(item_id, end);
+      this.sounding = { item: item_id, end };
       this.responses.set(item_id, response_id);
       this.speaker.play(item_id, samples);
     },
 
     "response.output_audio_transcript.delta": ({ response_id, item_id, delta }) => {
       if (response_id === this.stopped) return;
-      if (this.speaker.ready) this.captions.speak(item_id, delta, this.received.get(item_id) ?? 0);
+      this.responses.set(item_id, response_id);
+      if (this.connection.isCall) this.captions.speak(item_id, delta, this.speaker.word(item_id, response_id));
+      else if (this.speaker.ready) this.captions.speak(item_id, delta, this.received.get(item_id) ?? 0);
       else this.captions.write(item_id, delta);
     },
+
+    "output_audio_buffer.started": ({ response_id }) => this.speaker.started(response_id),
+
+    "output_audio_buffer.stopped": ({ response_id }) => this.finished(this.speaker.over(response_id)),
+
+    "output_audio_buffer.cleared": ({ response_id }) => this.captions.cut(this.speaker.over(response_id)),
 
     "response.output_text.delta": ({ item_id, delta }) => this.captions.write(item_id, delta),
 

@@ -15,10 +15,16 @@ export function encode(samples) {
 
 /** Int16Array of what `encode` made. */
 export function decode(base64) {
+  const bytes = bytesOf(base64);
+  return new Int16Array(bytes.buffer, 0, bytes.length >> 1);
+}
+
+/** Uint8Array of base64. */
+export function bytesOf(base64) {
   const text = atob(base64);
-  const bytes = new Uint8Array(text.length & ~1);
+  const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
-  return new Int16Array(bytes.buffer);
+  return bytes;
 }
 
 /** Loudness from 0 (−60 dB and below) to 1 (−6 dB and above): what a level indicator shows. */

@@ -5,7 +5,7 @@
 //      {type: "hold"} {type: "resume"}    stop at a sample, go on from it
 //      {type: "drop", ticket}             forget everything that has not been played
 // out: {type: "first", item, at_s}        its first sample goes out, in the context's time
-//      {type: "position", item, played, rms}
+//      {type: "position", item, played, at_s, moving, rms}   the one after `played` goes out at `at_s`, if it moves
 //      {type: "finished", item}           all of it has gone out
 //      {type: "dropped", ticket, cut}     cut: the items that were not finished, {item, played}
 //      {type: "starved", item}            nothing was there to play in the middle of an item
@@ -125,7 +125,9 @@ class Playback extends AudioWorkletProcessor {
     const entry = this.items[0];
     if (entry) {
       const rms = Math.sqrt(this.energy / this.sinceReport);
-      this.port.postMessage({ type: "position", item: entry.item, played: entry.played, rms });
+      const moving = this.running && !this.held;
+      const at_s = currentTime + out.length / sampleRate;
+      this.port.postMessage({ type: "position", item: entry.item, played: entry.played, at_s, moving, rms });
     }
     this.energy = 0;
     this.sinceReport = 0;

@@ -1,4 +1,4 @@
-// What stands for the other side: today a disc that moves with the voices, later a face. And the state, in words.
+// What stands for the other side: a face, or a disc that moves with the voices. And the state, in words.
 
 import { loudness } from "./pcm.js";
 
@@ -13,6 +13,14 @@ export class Presence {
   show(mood, words) {
     this.stage.dataset.mood = mood;
     if (this.stateText.textContent !== words) this.stateText.textContent = words;
+  }
+
+  /** `size`: {width, height} of the face, which keeps its place before it comes; null: the disc. `live`: it is there. */
+  face(size, live) {
+    const page = this.stage.parentElement;
+    page.classList.toggle("faced", size !== null);
+    this.stage.classList.toggle("live", live);
+    if (size) page.style.setProperty("--aspect", (size.width / size.height).toFixed(4));
   }
 
   userLevel(rms) {

@@ -1,7 +1,10 @@
 // Plays the replies, and knows what has been heard of them.
 
 import { RATE_HZ } from "./pcm.js";
+import { SoundClock } from "./sound-clock.js";
 import { speakerTrouble } from "./troubles.js";
+
+const MUTE_S = 0.005; // time constant: sooner clicks
 
 export class Speaker {
   /**
@@ -13,8 +16,11 @@ export class Speaker {
     this.on = { onHeard, onFirst, onFinished, onLevel };
     this.context = null;
     this.node = null;
+    this.gain = null;
+    this.clock = new SoundClock();
     this.playing = new Set();
     this.drops = new Map();
+    this.muted = false;
     this.starved = 0; // how often there was nothing to play in the middle of a reply
   }
 
@@ -36,7 +42,8 @@ export class Speaker {
     await context.audioWorklet.addModule(new URL("./playback-worklet.js", import.meta.url));
     const node = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [1] });
     node.port.onmessage = ({ data }) => this.told[data.type](data, context);
-    node.connect(context.destination);
+    this.gain = new GainNode(context, { gain: this.muted ? 0 : 1 });
+    node.connect(this.gain).connect(context.destination);
     this.node = node;
     return context;
   }
@@ -48,6 +55,12 @@ export class Speaker {
 
   get active() {
     return this.playing.size > 0;
+  }
+
+  /** Replies go on unheard, and count as heard. */
+  mute(muted) {
+    this.muted = muted;
+    this.gain?.gain.setTargetAtTime(muted ? 0 : 1, this.gain.context.currentTime, MUTE_S);
   }
 
   play(item, samples) {
@@ -72,6 +85,7 @@ export class Speaker {
   drop() {
     if (!this.ready) return Promise.resolve([]);
     this.playing.clear();
+    this.clock.clear();
     const ticket = crypto.getRandomValues(new Uint32Array(1))[0];
     this.node.port.postMessage({ type: "drop", ticket });
     return new Promise((resolve) => this.drops.set(ticket, resolve));
@@ -79,15 +93,21 @@ export class Speaker {
 
   /** What the worklet says, by the type of its message. */
   told = {
-    first: ({ item, at_s }, context) => this.on.onFirst(item, leftTheLoudspeaker(context, at_s)),
+    first: ({ item, at_s }, context) => {
+      const at_ms = leftTheLoudspeaker(context, at_s);
+      this.clock.mark(item, 0, at_ms, true);
+      this.on.onFirst(item, at_ms);
+    },
 
-    position: ({ item, played, rms }, context) => {
-      this.on.onLevel(rms);
+    position: ({ item, played, at_s, moving, rms }, context) => {
+      if (played > 0) this.clock.mark(item, played, leftTheLoudspeaker(context, at_s), moving);
+      this.on.onLevel(this.muted ? 0 : rms);
       this.on.onHeard(item, played - (context.outputLatency || 0) * RATE_HZ);
     },
 
     finished: ({ item }) => {
       this.playing.delete(item);
+      this.clock.finish(item);
       if (!this.active) this.on.onLevel(0);
       this.on.onFinished(item);
     },

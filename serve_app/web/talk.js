@@ -1,22 +1,33 @@
 // The page: what its button, its keys and its text field do. Everything else is a part that knows only itself.
 
 import { Captions } from "./captions.js";
+import { Choices } from "./choices.js";
 import { Connection } from "./connection.js";
+import { Controls } from "./controls.js";
 import { Conversation } from "./conversation.js";
+import { Face } from "./face.js";
 import { Microphone } from "./microphone.js";
 import { Notice } from "./notice.js";
+import { fetchOffers, fetchPicture } from "./offers.js";
 import { Presence } from "./presence.js";
+import { RemoteSpeaker } from "./remote-speaker.js";
 import { Speaker } from "./speaker.js";
 import { Timeline } from "./timeline.js";
 
 const find = (id) => document.getElementById(id);
 const KEY = "parley-key";
+const WAY = "parley-way";
 const PREROLL_FRAMES = 100; // 2 s that were said while the connection was not there yet
 
-const address = new URL("v1/realtime?model=parley&parley_events=1", document.baseURI);
+const QUERY = "model=parley&parley_events=1";
+const address = new URL(`v1/realtime?${QUERY}`, document.baseURI);
 address.protocol = address.protocol.replace("http", "ws");
+// For networks where calls go wrong in a way that the page does not notice: `?way=socket`.
+const callable = (new URLSearchParams(location.search).get("way") ?? sessionStorage.getItem(WAY)) !== "socket";
+const callAddress = callable ? new URL(`v1/realtime/calls?${QUERY}`, document.baseURI) : null;
 
 let talking = false; // the user wants to be heard
+let muted = false; // but not now
 let asking = false; // the browser asks the user for the microphone
 const preroll = []; // microphone frames: {samples, at_ms}
 const unsent = []; // typed messages: {id, text}
@@ -29,31 +40,92 @@ const captions = new Captions(find("scroller"), find("captions"), (lines) => {
   find("new").hidden = lines === 0;
 });
 
-const speaker = new Speaker({
+const heard = {
   onHeard: (item, samples) => captions.heard(item, samples),
   onFirst: (item, at_ms) => conversation.firstSound(item, at_ms),
   onFinished: (item) => conversation.finished(item),
   onLevel: (rms) => presence.replyLevel(rms),
-});
+};
+const speaker = new Speaker(heard);
+const player = find("player");
+const remoteSpeaker = new RemoteSpeaker(player, { ...heard, clear: () => conversation.clearOutput() });
 
-const connection = new Connection(address, {
+const connection = new Connection(address, callAddress, {
   onOpen: opened,
   onEvent: (event) => conversation.on(event),
   onState: connectionChanged,
+  onStream: (stream, receiver) => remoteSpeaker.attach(stream, receiver),
 });
+
+const face = new Face(find("face"), {
+  heardAt_ms: (item, sample) => speaker.clock.heardAt_ms(item, sample),
+  onSize: pictured,
+  onTrouble: (trouble) => notice.show("picture", trouble.message, dismiss),
+});
+
+const choices = new Choices({ voice: find("voice"), face: find("avatar"), onChoice: chosen });
 
 const conversation = new Conversation({
   connection,
   speaker,
+  face,
   captions,
   timeline,
+  choices,
   onChange: show,
   onError: (text) => (text ? notice.show("error", text, dismiss) : notice.hide("error")),
 });
 
 connection.key = sessionStorage.getItem(KEY);
 
-const microphone = new Microphone({ onFrame: hear, onTrouble: microphoneTroubled });
+player.addEventListener("resize", () => player.videoWidth > 2 && pictured(player.videoWidth, player.videoHeight));
+
+/** There is a picture, of that size. */
+function pictured(width, height) {
+  choices.size = { width, height };
+  presence.face(choices.size, choices.avatar !== null);
+}
+
+const microphone = new Microphone({
+  onFrame: hear,
+  onTrack: (track) => connection.speak(track),
+  onTrouble: microphoneTroubled,
+});
+
+const controls = new Controls(
+  { mute: find("mute"), sound: find("sound"), face: find("no-face"), full: find("full") },
+  {
+    onMute: (off) => {
+      muted = off;
+      microphone.mute(off);
+      show();
+    },
+    onSilence: (off) => [speaker, remoteSpeaker].forEach((each) => each.mute(off)),
+    onFace: (shown) => {
+      choices.show(shown);
+      chosen();
+    },
+    screen: document.querySelector("main"),
+  },
+);
+
+/** What is there to be chosen. Asked again when a session begins, as long as there is no face: the stage may be late. */
+async function look() {
+  const before = choices.avatar;
+  choices.offer(await fetchOffers(connection.key));
+  find("choose").hidden = !choices.any;
+  if (choices.avatar !== before) chosen();
+  else show();
+  const still = choices.preview && (await fetchPicture(choices.preview, connection.key));
+  if (still) face.still(still);
+}
+
+function chosen() {
+  if (choices.avatar === null) face.reset();
+  if (connection.state === "open") conversation.chosen();
+  presence.face(choices.size, choices.avatar !== null && (face.shown > 0 || player.videoWidth > 2));
+  show();
+}
 
 function hear(samples, rms) {
   presence.userLevel(rms);
@@ -97,6 +169,7 @@ function stopTalking() {
 
 /** Without sound the conversation goes on in writing. */
 function startSound() {
+  remoteSpeaker.start();
   return speaker.start().catch((trouble) => notice.show("sound", trouble.message, dismiss));
 }
 
@@ -116,7 +189,7 @@ async function say(text) {
 async function startAnew() {
   connection.close();
   conversation.end();
-  await speaker.drop();
+  await conversation.speaker.drop();
   unsent.length = 0;
   captions.clear();
   timeline.clear();
@@ -132,10 +205,14 @@ function newItemId() {
 }
 
 async function opened(again, resumed) {
+  conversation.speaker = connection.isCall ? remoteSpeaker : speaker;
+  find("stage").dataset.way = connection.isCall ? "call" : "socket";
+  if (!connection.callUrl) sessionStorage.setItem(WAY, "socket"); // not to look for another in vain with each page
   const waiting = new Set(unsent.map(({ id }) => id));
   if (resumed) conversation.goOn();
   else conversation.begin(again ? captions.said().filter(({ id }) => !waiting.has(id)) : []);
   notice.hide("connection");
+  if (!choices.offers.faces) look();
   for (const { id, text } of unsent.splice(0)) await conversation.type(id, text);
 }
 
@@ -175,6 +252,7 @@ function askForKey(trouble, wasTalking) {
     if (connection.key) sessionStorage.setItem(KEY, connection.key);
     find("key").hidden = true;
     find("key-text").value = "";
+    look();
     if (wasTalking) startTalking();
     else connection.open();
   };
@@ -194,6 +272,7 @@ function show() {
   const label = talking ? "Stop" : "Talk";
   if (find("talk-label").textContent !== label) find("talk-label").textContent = label;
   find("talk").classList.toggle("on", talking);
+  controls.offer({ talking, faces: choices.offers.faces, shown: choices.shown });
 }
 
 function moodAndWords() {
@@ -202,7 +281,10 @@ function moodAndWords() {
   if (connection.state === "waiting") return ["lost", "Reconnecting"];
   if (connection.state === "off") return ["off", talking ? "Connecting" : "Ready"];
   const activity = conversation.activity;
-  if (!talking && (activity === "listening" || activity === "hearing")) return ["off", "Microphone off"];
+  if (activity === "listening" || activity === "hearing") {
+    if (!talking) return ["off", "Microphone off"];
+    if (muted) return ["off", "Muted"];
+  }
   return [activity, MOODS[activity]];
 }
 
@@ -227,14 +309,17 @@ for (const button of document.querySelectorAll("#welcome button")) {
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   // On a button or in the text field the space bar means what it always means there.
-  if (event.key === " " && !event.target.closest("button, input, a")) {
+  if (event.key === " " && !event.target.closest("button, input, select, a")) {
     event.preventDefault();
     find("talk").click();
   } else if (event.key === "Escape") {
+    if (find("choices").matches(":popover-open")) return; // it closes that
     if (conversation.activity === "speaking" || conversation.activity === "thinking") conversation.stop();
     else if (talking) stopTalking();
-  }
+  } else if (!event.target.closest("input, select")) controls.key(event.key.toLowerCase());
 });
 
 window.addEventListener("pagehide", () => connection.close());
+presence.face(choices.size, false);
 show();
+look();

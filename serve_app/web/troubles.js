@@ -39,6 +39,12 @@ export function speakerTrouble(error) {
   return new Trouble("mute", `This browser plays no sound here (${error.message || error.name}). Answers appear in writing.`);
 }
 
+/** Why there is no face. */
+export function pictureTrouble() {
+  const why = window.isSecureContext ? "This browser cannot decode the face's pictures (H.264 by WebCodecs)" : "Browsers decode pictures only for pages opened over https, or at 127.0.0.1 or localhost";
+  return new Trouble("picture", `${why}. The conversation goes on with sound alone.`);
+}
+
 const CLOSING = {
   1000: (reason) => new Trouble("ended", sentence("The server ended the session", reason)),
   1001: () => new Trouble("stopping", "The server is shutting down.", { retry: true }),

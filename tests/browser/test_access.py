@@ -58,12 +58,13 @@ def _focused(page: Page) -> str:
 
 def test_everything_is_reached_by_tab_and_shows_its_focus(page: Page) -> None:
     order = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         order.append(_focused(page))
         assert page.evaluate(_FOCUS_IS_SEEN), order[-1]
     assert order == [
         "talk",
+        "sound",
         "scroller",
         "What is seven times eight?",
         "Count from one to ten.",

@@ -32,7 +32,8 @@ def browser(browsers: Chromium, speech: Path) -> Browser:
 
 @pytest.fixture
 def page(browser: Browser, parley_url: str, open_page: PageOpener) -> Page:
-    return open_page(browser, parley_url)
+    # Over the WebSocket the page plays the sound itself, so that it can be measured.
+    return open_page(browser, f"{parley_url}/?way=socket")
 
 
 def _ask(page: Page, question: str) -> None:

@@ -12,6 +12,8 @@ from openai.types import Model
 from starlette.testclient import TestClient
 
 from deployments.runtime.stage import StageDescription
+from deployments.tts.contract import Voice
+from deployments.tts.deployment import TtsDescription
 from serve_app.gateway import page
 from serve_app.gateway.client_secrets import ClientSecrets
 from serve_app.gateway.health import health_routes
@@ -23,6 +25,7 @@ from serve_app.gateway.realtime.entrance import Entrance
 from serve_app.gateway.realtime.limits import Limits
 from serve_app.gateway.routes import build_asgi_app
 from serve_app.gateway.sessions import Sessions
+from serve_app.gateway.voices import voices_route
 from serve_app.session.settings import SessionSettings
 from tests.scripted_sessions import SessionMaker, nobody_comes_back
 
@@ -48,7 +51,13 @@ def client(
     entrance = Entrance(
         known, ClientSecrets(b"k" * 32, 600), Sessions(SessionMaker(), 1), SessionSettings, Limits, nobody_comes_back
     )
-    routes = [*health_routes(describe), *model_routes(describe, 1_700_000_000.7), metrics_route(agent), *page.routes()]
+    routes = [
+        *health_routes(describe),
+        *model_routes(describe, 1_700_000_000.7),
+        voices_route(describe),
+        metrics_route(agent),
+        *page.routes(),
+    ]
     app = build_asgi_app(entrance, OriginPolicy(keyed=known.required), routes)
     return TestClient(app, base_url="http://127.0.0.1:8000")
 
@@ -70,6 +79,20 @@ def test_not_ready_says_who_and_why() -> None:
         expected = {"ready": False, "engine": "whisper", "problem": "no such model: large"}
         assert answer.json()["deployments"]["Asr"] == expected
         assert browser.get("/livez").status_code == 200
+
+
+def test_voices_are_those_of_the_speech_engine() -> None:
+    voices = (Voice("en-us", "en", "American English, man", ("alloy",)), Voice("de", "de"))
+    with client({**READY, "Tts": TtsDescription(engine="espeak", voices=voices)}) as browser:
+        listed = browser.get("/v1/voices").json()
+        assert listed["object"] == "list"
+        assert [(each["id"], each["language"]) for each in listed["data"]] == [("en-us", "en"), ("de", "de")]
+        assert listed["data"][0]["aliases"] == ["alloy"]
+        assert {each["object"] for each in listed["data"]} == {"voice"}
+    with client() as browser:
+        assert browser.get("/v1/voices").json() == {"object": "list", "data": []}
+    with client(keys=("sk-right",)) as browser:
+        assert browser.get("/v1/voices").status_code == 401
 
 
 def test_models_are_in_the_shape_of_openai() -> None:

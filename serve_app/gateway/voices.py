@@ -1,0 +1,30 @@
+"""`GET /v1/voices`: what replies can be spoken with, to be named as `session.audio.output.voice`."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from serve_app.gateway.health import Describe
+
+_DEADLINE_S = 2.0
+
+
+def voices_route(describe: Describe) -> Route:
+    """The first voice is the engine's default."""
+
+    async def voices(_: Request) -> Response:
+        described = await describe(_DEADLINE_S)
+        listed = [
+            {
+                "id": voice.id,
+                "object": "voice",
+                "language": voice.language,
+                "description": voice.description,
+                "aliases": list(voice.aliases),
+            }
+            for each in described.values()
+            for voice in getattr(each, "voices", ())
+        ]
+        return JSONResponse({"object": "list", "data": listed})
+
+    return Route("/v1/voices", voices)
