@@ -76,7 +76,8 @@ class Engine:
         cv2.setNumThreads(1)
         await self._workers[0].run(functools.partial(check, self._config.encoder))
         try:
-            self._drawn = await self._workers[0].run(self._drawn_model)
+            draw = functools.partial(_drawn_model, self._config.width_px, self._config.height_px)
+            self._drawn = await self._workers[0].run(draw)
         except ValueError as error:
             raise ConfigError(f"avatar engine 'portrait': {error}") from error
 
@@ -135,11 +136,6 @@ class Engine:
 
     def _forget(self, face: "PortraitFace") -> None:
         self._faces.pop(face, None)
-
-    def _drawn_model(self) -> PortraitModel:
-        model = PortraitModel(*drawn_portrait(self._config.width_px, self._config.height_px))
-        Performer(model, DRAWN).frame(0, MouthPose(jaw=0.5), "speaking")
-        return model
 
 
 class PortraitFace:
@@ -201,6 +197,14 @@ class PortraitFace:
         if self._encoder is not None:
             self._encoder.close()
             self._encoder = None
+
+
+@functools.lru_cache(maxsize=2)
+def _drawn_model(width_px: int, height_px: int) -> PortraitModel:
+    """The one that ships, warmed up."""
+    model = PortraitModel(*drawn_portrait(width_px, height_px))
+    Performer(model, DRAWN).frame(0, MouthPose(jaw=0.5), "speaking")
+    return model
 
 
 def _model(portrait: Portrait, max_side_px: int) -> PortraitModel:
