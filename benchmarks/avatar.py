@@ -40,6 +40,8 @@ _IN_A_PAUSE_S = 0.6
 """After a beat."""
 _SETTLED_S = 1.0
 """After the first picture: before, the connection is being made."""
+_TIMES = 12
+"""Interruptions of each way; replies whose beginning is measured."""
 _TEN_WORDS = "One two three four five six seven eight nine ten."
 
 
@@ -89,7 +91,6 @@ class Measured:
 async def ask(quick: bool, minutes: float | None, say: Callable[[str], None]) -> Measured:
     """Measure both ways, for `minutes` each where they are given, and what a face costs at a reply's beginning."""
     spoken_s = 60 * minutes if minutes is not None else 20.0 if quick else 30.0
-    interruptions = 10 if quick else 16
     reply = " ".join([_TEN_WORDS] * (round(spoken_s / _BEAT_S / 10) + 1))
     ways, firsts = [], []
     async with serving(_CONFIG, replies=(reply,)) as server:
@@ -99,18 +100,18 @@ async def ask(quick: bool, minutes: float | None, say: Callable[[str], None]) ->
         )
         for label, viewer in viewers:
             await server.quiet()
-            say(f"avatar: {label}, {spoken_s:.0f} s and {interruptions} interruptions")
+            say(f"avatar: {label}, {spoken_s:.0f} s and {_TIMES} interruptions")
             async with viewer:
-                ways.append(await _watch(label, viewer, spoken_s, interruptions))
+                ways.append(await _watch(label, viewer, spoken_s))
         await server.quiet()
-        firsts.append(await _first("pattern", server.url, interruptions, say))
+        firsts.append(await _first("pattern", server.url, say))
     async with serving(_CONFIG, replies=(reply,), face="portrait") as server:
         await server.quiet()
-        firsts.append(await _first("portrait", server.url, interruptions, say))
+        firsts.append(await _first("portrait", server.url, say))
     return Measured(ways, firsts)
 
 
-async def _watch(label: str, viewer: Viewer, spoken_s: float, interruptions: int) -> Way:
+async def _watch(label: str, viewer: Viewer, spoken_s: float) -> Way:
     chance = random.Random(4)
     await asyncio.sleep(2 * _SETTLED_S)
     began_s = await viewer.ask()
@@ -118,7 +119,7 @@ async def _watch(label: str, viewer: Viewer, spoken_s: float, interruptions: int
     ended_s = await viewer.cancel()
     await asyncio.sleep(1.5)
     asked_s = []
-    for _ in range(interruptions):
+    for _ in range(_TIMES):
         sound_s = await viewer.ask()
         # Well within the second tone: without the interruption the mouth would be open for 150 ms and more.
         await asyncio.sleep(_BEAT_S + chance.uniform(0.05, 0.25) - (time.monotonic() - sound_s))
@@ -157,8 +158,8 @@ def reckon(label: str, received: Received, began_s: float, ended_s: float, asked
     )
 
 
-async def _first(label: str, url: str, times: int, say: Callable[[str], None]) -> First:
-    say(f"avatar: first sound with and without a face ({label}), {times} replies each")
+async def _first(label: str, url: str, say: Callable[[str], None]) -> First:
+    say(f"avatar: first sound with and without a face ({label}), {_TIMES} replies each")
     chance = random.Random(5)
     alone: list[float] = []
     together: list[tuple[float, float]] = []
@@ -166,7 +167,7 @@ async def _first(label: str, url: str, times: int, say: Callable[[str], None]) -
         without = await stack.enter_async_context(SocketViewer(url, face=False))
         faced = await stack.enter_async_context(SocketViewer(url, face=True))
         await asyncio.sleep(_SETTLED_S)
-        for n in range(times + 1):
+        for n in range(_TIMES + 1):
             for viewer in (without, faced):
                 sound_ms, picture_ms = await viewer.first_ms()
                 await viewer.cancel()
@@ -209,10 +210,10 @@ def tables(measured: Measured) -> list[Table]:
     begin = []
     for first in measured.firsts:
         alone, sound = Spread.of(first.sound_alone_ms), Spread.of(first.sound_ms)
-        picture = Spread.of(first.picture_ms)
-        later = (sound.p50 - alone.p50, sound.p95 - alone.p95)
-        to_picture = (picture.p50 - alone.p50, picture.p95 - alone.p95)
-        begin.append((first.label, sound.count, alone.p50, alone.p95, sound.p50, sound.p95, *later, *to_picture))
+        sound_later = Spread.of([ms - alone.p50 for ms in first.sound_ms])
+        to_picture = Spread.of([ms - alone.p50 for ms in first.picture_ms])
+        later = (sound_later.p50, sound_later.p95, to_picture.p50, to_picture.p95)
+        begin.append((first.label, sound.count, alone.p50, alone.p95, sound.p50, sound.p95, *later))
     return [
         Table(
             "Picture against sound at the receiver",
@@ -255,8 +256,8 @@ def tables(measured: Measured) -> list[Table]:
                 "p95",
             ),
             begin,
-            "Without a face the first block of sound goes out as it comes from the Tts; the last two columns count "
-            "from there to the picture. Differences of percentiles. Aim: 60.",
+            "Without a face the first block of sound goes out as it comes from the Tts: the last four columns count "
+            "from the median of that, to the first sound with a face and to the first picture of it. Aim: 60.",
         ),
     ]
 

@@ -234,7 +234,7 @@ def test_report_has_a_row_a_way_and_a_row_a_face(tmp_path: Path) -> None:
     measured = Measured([watched()], [First("pattern", [10.0, 12.0], [13.0, 16.0], [14.0, 17.0])])
     in_step, begin = tables(measured)
     assert {len(row) for row in in_step.rows} == {len(in_step.columns)}
-    assert begin.rows[0][-4:] == pytest.approx((3.5, 3.95, 4.5, 4.95))
+    assert begin.rows[0][-4:] == pytest.approx((3.5, 4.85, 4.5, 5.85))  # against 11 ms, the median without a face
     assert len(begin.rows[0]) == len(begin.columns)
     draw(panels(measured), tmp_path / "plot.png", "on a machine")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
