@@ -18,10 +18,13 @@ from typing import Any
 
 import orjson
 
-from benchmarks import endpointing, first_audio, machine, sessions, turn_ends
+from benchmarks import avatar, avatar_cost, endpointing, first_audio, lip_sync, machine, sessions, turn_ends
 from benchmarks.report import Panel, Table, draw
 
-_QUESTIONS = (first_audio.NAME, sessions.NAME, "endpointing", "turn_ends")
+_QUICK = (first_audio.NAME, sessions.NAME, avatar.NAME, avatar_cost.NAME)
+_QUESTIONS = (*_QUICK, lip_sync.NAME, "endpointing", "turn_ends")
+_EVERY_VOICE = 4
+"""Of those that the lips are watched with, so many less: `python -m benchmarks.lip_sync` takes all."""
 _RECORDINGS = Path(__file__).parents[1] / "tests" / "data"
 
 
@@ -29,7 +32,7 @@ async def main(options: argparse.Namespace) -> None:
     """Ask, print, write."""
     # As Ctrl-C, which asyncio handles itself: the servers are stopped on the way out.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-    only = options.only or (_QUESTIONS[:2] if options.quick else _QUESTIONS)
+    only = options.only or (_QUICK if options.quick else _QUESTIONS)
     options.out.mkdir(parents=True, exist_ok=True)
     about = machine.describe()
     print(machine.line(), flush=True)
@@ -43,6 +46,7 @@ async def main(options: argparse.Namespace) -> None:
         fronts = await sessions.ask(options.quick, minutes, _say)
         whole = [asdict(front) for front in fronts]
         _publish(options.out, sessions.NAME, about, sessions.tables(fronts), sessions.panels(fronts), whole)
+    await _ask_of_faces(options, only, about)
     if "endpointing" in only:
         print("Endpointing\n", flush=True)
         quality = await endpointing.measure(_RECORDINGS)
@@ -50,6 +54,22 @@ async def main(options: argparse.Namespace) -> None:
     if "turn_ends" in only:
         waits = await turn_ends.measure(_RECORDINGS)
         (options.out / "turn_ends.json").write_bytes(orjson.dumps({"machine": about, **waits}))
+
+
+async def _ask_of_faces(options: argparse.Namespace, only: Sequence[str], about: dict[str, Any]) -> None:
+    if avatar.NAME in only:
+        measured = await avatar.ask(options.quick, options.minutes, _say)
+        tables, panels = avatar.tables(measured), avatar.panels(measured)
+        _publish(options.out, avatar.NAME, about, tables, panels, [asdict(measured)])
+    if avatar_cost.NAME in only:
+        _say("cost of the portrait")
+        # In a thread of its own: it asks for that thread's CPU time, and runs an event loop.
+        cost = await asyncio.to_thread(avatar_cost.cost, seconds=10.0)
+        _publish(options.out, avatar_cost.NAME, about, [avatar_cost.table(cost)], [], [asdict(cost)])
+    if lip_sync.NAME in only:
+        _say("lips against what is said")
+        lips, scenes = await asyncio.to_thread(lip_sync.measure, _RECORDINGS, _EVERY_VOICE)
+        _publish(options.out, lip_sync.NAME, about, [lips], [], [scenes])
 
 
 def _publish(
@@ -64,7 +84,8 @@ def _publish(
         "cells": cells,
     }
     (out / f"{name}.json").write_bytes(orjson.dumps(written))
-    draw(panels, out / f"{name}.png", machine.line())
+    if panels:
+        draw(panels, out / f"{name}.png", machine.line())
 
 
 def _say(text: str) -> None:
@@ -75,9 +96,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="fewer cells and turns: 5 minutes")
-    parser.add_argument("--minutes", type=float, help="how long the largest cell through HAProxy lasts: 10")
-    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out the last two")
+    parser.add_argument("--quick", action="store_true", help="fewer cells and turns: 7 minutes")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="of the largest cell through HAProxy: 10; of each face: ½",
+    )
+    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out the last three")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     # A shell starts background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -39,6 +39,7 @@ from deployments.media.timing import PhonemeTime
 
 Floats = npt.NDArray[np.float64]
 
+NAME: Final = "lip_sync"
 FRAME_SAMPLES: Final = 960
 BLOCK_BYTES: Final = 2 * BLOCK_SAMPLES
 AHEAD_BYTES: Final = 2 * VOICE_RATE_HZ * 80 // 1000

@@ -79,19 +79,20 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    config: Path, *, replies: tuple[str, ...] | None = None, haproxy: bool = False
+    config: Path, *, replies: tuple[str, ...] | None = None, face: str | None = None, haproxy: bool = False
 ) -> AsyncGenerator[Server, None]:
     """Run a Serve config on a free port of loopback, with a Ray and data of its own; leaves nothing behind.
 
-    `replies` replaces what the `fake` language model says. HAProxy needs two more ports, for its figures; it opens them
-    on every interface. Raises RuntimeError with the end of the log where the server does not become ready.
+    `replies` replaces what the `fake` language model says, `face` the engine of the avatar. HAProxy needs two more
+    ports, for its figures; it opens them on every interface. Raises RuntimeError with the end of the log where the
+    server does not become ready.
     """
     # Short, whatever TMPDIR says: Ray and HAProxy add up to 80 characters, and a socket's path may have about 100.
     home = Path(tempfile.mkdtemp(prefix="parley-bench-", dir="/tmp"))
     try:
         port = _free_port()
         effective = home / "serve_config.yaml"
-        effective.write_text(yaml.safe_dump(_effective(config, port, replies)))
+        effective.write_text(yaml.safe_dump(_effective(config, port, replies, face)))
         with (home / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *_command(effective),
@@ -124,11 +125,13 @@ def _command(config: Path) -> list[str]:
     return [sys.executable, "-m", "serve_app.launch", str(config)]
 
 
-def _effective(config: Path, port: int, replies: tuple[str, ...] | None) -> dict[str, Any]:
+def _effective(config: Path, port: int, replies: tuple[str, ...] | None, face: str | None) -> dict[str, Any]:
     effective: dict[str, Any] = yaml.safe_load(config.read_text())
     effective["http_options"] = {"host": "127.0.0.1", "port": port}
     if replies is not None:
         effective["applications"][0]["args"]["llm"]["options"]["replies"] = list(replies)
+    if face is not None:
+        effective["applications"][0]["args"]["avatar"] = {"engine": face}
     return effective
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.avatar_cost import Cost
+from benchmarks.avatar_cost import table as cost_table
 from benchmarks.cell import Cell
 from benchmarks.first_audio import panels, table
 from benchmarks.load import Result
@@ -170,6 +172,11 @@ def test_report_of_sessions_has_a_row_a_cell() -> None:
         assert [row[:2] for row in each.rows] == [("HAProxy", 1), ("HAProxy", 40), ("Serve's proxy", 1)]
         assert {len(row) for row in each.rows} == {len(each.columns)}
     assert session_panels(measured)[2].curves[0].points == [(0.0, 0.025), (10.0, 0.075)]
+
+
+def test_cost_of_a_face_is_shown_by_part() -> None:
+    cost = Cost(384, 579, 100.0, {"lips": 0.5, "H.264": 3.5}, 22.0, 400.0)
+    assert cost_table(cost).rows == [("lips", 0.5, 0.0125), ("H.264", 3.5, 0.0875), ("together", 4.0, 0.1)]
 
 
 def test_plot_is_a_picture(tmp_path: Path) -> None:

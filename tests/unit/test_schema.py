@@ -26,6 +26,16 @@ def test_the_shipped_file_is_valid_and_says_the_defaults() -> None:
     SessionConfig.model_validate(deployments["Gateway"]["user_config"])
 
 
+@pytest.mark.parametrize("name", ["instant", "pattern"])
+def test_the_files_of_the_benchmarks_are_valid_and_deploy_what_they_name(name: str) -> None:
+    file = yaml.safe_load((Path(__file__).parents[2] / "configs" / f"{name}.yaml").read_text())
+    (app,) = file["applications"]
+    config = AppConfig.model_validate(app["args"])
+    deployments = {deployment["name"]: deployment for deployment in app["deployments"]}
+    assert set(deployments) == {"Gateway", "Asr", "Llm", "Tts"} | ({"Avatar"} if config.avatar else set())
+    SessionConfig.model_validate(deployments["Gateway"]["user_config"])
+
+
 def test_the_shipped_file_listens_on_loopback_and_limits_no_request_in_time() -> None:
     assert SHIPPED["http_options"] == {"host": "127.0.0.1", "port": 8000}
 

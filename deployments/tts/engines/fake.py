@@ -1,5 +1,6 @@
 """A synthesiser for tests and benchmarks: one tone per word, at once or as slowly as its configuration says.
 
+With pauses between words it is a metronome.
 It waits on the event loop's clock only, so it runs on a virtual one, and costs next to no CPU: tones are made once.
 """
 
@@ -29,6 +30,8 @@ class Config(BaseModel):
     rate_hz: int = Field(default=VOICE_RATE_HZ, ge=8_000, le=48_000)
     word_ms: float = Field(default=200, gt=0)
     """How long a word sounds at speed 1."""
+    gap_ms: float = Field(default=0, ge=0)
+    """The silence behind each word at speed 1."""
     block_ms: float = Field(default=100, ge=1)
     first_block_delay_ms: float = Field(default=0, ge=0)
     """Wait before the first block of a clause."""
@@ -85,26 +88,28 @@ class Engine:
     def _blocks(self, request: SpeechRequest) -> Iterator[SpeechBlock]:
         places = word_places(request.text)
         word_samples = max(1, ms_to_samples(self._config.word_ms / request.speed, self.rate_hz))
+        step_samples = word_samples + ms_to_samples(self._config.gap_ms / request.speed, self.rate_hz)
         block_samples = ms_to_samples(self._config.block_ms, self.rate_hz)
         words = [
-            WordTime(index * word_samples, (index + 1) * word_samples, start, end)
+            WordTime(index * step_samples, index * step_samples + word_samples, start, end)
             for index, (start, end) in enumerate(places)
         ]
-        total = len(words) * word_samples
+        total = len(words) * step_samples
         for start in range(0, total, block_samples):
             end = min(start + block_samples, total)
-            begun = tuple(word for word in words[start // word_samples :] if start <= word.start_sample < end)
+            begun = tuple(word for word in words[start // step_samples :] if start <= word.start_sample < end)
             phonemes = tuple(PhonemeTime("a", word.start_sample, word.end_sample) for word in begun)
-            yield SpeechBlock(self._sound(start, end, word_samples), begun, phonemes)
+            yield SpeechBlock(self._sound(start, end, word_samples, step_samples), begun, phonemes)
 
-    def _sound(self, start: int, end: int, word_samples: int) -> bytes:
-        """The samples from `start` to `end` of words that each last `word_samples`."""
+    def _sound(self, start: int, end: int, word_samples: int, step_samples: int) -> bytes:
+        """The samples from `start` to `end` of words that each last `word_samples` and begin every `step_samples`."""
         parts = []
         while start < end:
-            index, offset = divmod(start, word_samples)
-            stop = min(end - index * word_samples, word_samples)
+            index, offset = divmod(start, step_samples)
+            stop = min(end - index * step_samples, step_samples)
             tone = _tone(TONES_HZ[index % len(TONES_HZ)], word_samples, self.rate_hz)
-            parts.append(tone[BYTES_PER_SAMPLE * offset : BYTES_PER_SAMPLE * stop])
+            tone_bytes = tone[BYTES_PER_SAMPLE * offset : BYTES_PER_SAMPLE * stop]
+            parts.append(tone_bytes.ljust(BYTES_PER_SAMPLE * (stop - offset), b"\0"))
             start += stop - offset
         return b"".join(parts)
 
