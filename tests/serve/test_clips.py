@@ -25,12 +25,12 @@ WORDS = " ".join(f"word{n}" for n in range(60)) + "."
 
 @pytest.fixture(scope="module")
 def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A graph whose voice is four times as fast as real time."""
+    """A graph whose voice is twice as fast as real time."""
     config = AppConfig.model_validate(
         {
             "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
             "llm": {"engine": "fake", "options": {"replies": ["It is noon."]}},
-            "tts": {"engine": "fake", "options": {"block_delay_ms": 25}},
+            "tts": {"engine": "fake", "options": {"block_delay_ms": 60}},
             "avatar": {"engine": "fake"},
             "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
         }
