@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-import numpy as np
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -57,24 +56,18 @@ from tests.conversations.scene import LoudnessModel
 from tests.scripted_sessions import nobody_comes_back
 from tests.webrtc_caller import LoneBook
 
-WORD_MS = 640.0
-"""How long a word lasts: 320 ms of tone, 320 ms of silence, both whole pictures."""
+WORD_MS = 320.0
+"""Of tone, and as much of silence behind it: both whole pictures."""
 ANSWER = "one two three four five six seven eight nine ten eleven twelve " * 2
 VOICES = (Voice("tone", "en", "One tone per word", ("alloy",)), Voice("other", "en", "The same tone"))
 
 
 class Beeps(fake_tts.Engine):
-    """Each word sounds for its first half."""
+    """Beeps, in two voices."""
 
     @property
     def voices(self) -> tuple[Voice, ...]:
         return VOICES
-
-    def _sound(self, start: int, end: int, word_samples: int) -> bytes:
-        tone = np.frombuffer(super()._sound(start, end, word_samples), "<i2")
-        on = np.arange(start, end) % word_samples < word_samples // 2
-        sound: bytes = np.where(on, tone, 0).astype("<i2").tobytes()
-        return sound
 
 
 class Parlour:
@@ -85,7 +78,7 @@ class Parlour:
         self.faces = fake_avatar.Engine(fake_avatar.Config(avatars=tuple(avatars)))
         self._asr = AsrServer(fake_asr.Engine(fake_asr.Config()))
         self._llm = LlmServer(fake_llm.Engine(fake_llm.Config(replies=(answer,))))
-        self._tts = TtsServer(Beeps(fake_tts.Config(word_ms=WORD_MS)))
+        self._tts = TtsServer(Beeps(fake_tts.Config(word_ms=WORD_MS, gap_ms=WORD_MS)))
         self._avatar = AvatarServer(self.faces)
         self._stop: asyncio.Event | None = None
         self._started = threading.Event()
