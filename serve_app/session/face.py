@@ -159,7 +159,7 @@ class LiveFace:
         reply = await self._render(piece)
         if piece.sound and not self._still_wanted(piece):
             self._keyframe = True
-        elif reply is not None or piece.sound:
+        elif reply is not None or piece.sound or cut is not None:
             self._send(piece, reply, cut)
 
     def _is_ready(self, playout: Playout, now_s: float) -> bool:
@@ -170,6 +170,8 @@ class LiveFace:
 
     def _due_in_s(self, now_s: float, ready: bool) -> float:
         """When the next block is to be made."""
+        if self._void_all:
+            return 0.0
         if ready:
             return self._spoken_until_s - now_s - (self._lead_s - _BLOCK_S)
         playout = self._source.playout if self._source is not None else None

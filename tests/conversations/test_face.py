@@ -183,6 +183,16 @@ def test_a_client_that_cancels_gets_a_closed_mouth_too() -> None:
     assert all(block.spoken_ms == 0 for _, block in after)
 
 
+def test_a_reply_that_is_cut_off_is_void_without_pictures_too() -> None:
+    scene = told(fake_avatar.Config(fail_at="open"))
+    scene.do = [(3.1, CancelResponse())]
+    after = [(at_s, block) for at_s, block in blocks(scene.play()) if at_s >= 3.1]
+    assert after[0][0] == 3.1
+    assert after[0][1].cut == "all"
+    assert not after[0][1].frames
+    assert len(after) == 1
+
+
 @pytest.mark.parametrize(
     "avatar",
     [

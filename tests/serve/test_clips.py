@@ -20,17 +20,17 @@ from tests.files_scene import picture, recording, watched
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
 APP = "clips"
-WORDS = " ".join(f"word{n}" for n in range(60)) + "."
+WORDS = " ".join(f"word{n}" for n in range(30)) + "."
 
 
 @pytest.fixture(scope="module")
 def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A graph whose voice is twice as fast as real time."""
+    """A graph whose voice is not much faster than real time."""
     config = AppConfig.model_validate(
         {
             "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
             "llm": {"engine": "fake", "options": {"replies": ["It is noon."]}},
-            "tts": {"engine": "fake", "options": {"block_delay_ms": 60}},
+            "tts": {"engine": "fake", "options": {"block_delay_ms": 150}},
             "avatar": {"engine": "fake"},
             "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
         }
@@ -49,7 +49,7 @@ async def work(stage: str) -> WorkReport:
 
 @asynccontextmanager
 async def asking(url: str) -> AsyncIterator[httpx.Response]:
-    """A clip of 12 s, as it arrives."""
+    """A clip of 6 s, as it arrives."""
     async with (
         httpx.AsyncClient(base_url=url, timeout=30) as client,
         client.stream("POST", "/v1/avatar/clips", json={"input": WORDS}) as answer,
@@ -80,7 +80,7 @@ def test_a_clip_comes_while_it_is_made(url: str) -> None:
             film = [await anext(pieces)]
             assert (await work("Tts")).active == 1, "it is still speaking"
             film += [piece async for piece in pieces]
-        assert watched(b"".join(film)).numbers == list(range(5 * 61))
+        assert watched(b"".join(film)).numbers == list(range(5 * 31))
 
     asyncio.run(main())
 
