@@ -19,7 +19,8 @@ from benchmarks.speech_scenes import CONDITIONS, Scene, not_speech, pcm_of, read
 from configs.vad import SileroConfig
 from deployments.media.audio import SPEECH_RATE_HZ, ms_to_samples, samples_to_ms
 from serve_app.gateway.silero import SileroBatcher, SileroModel
-from serve_app.session.vad import SpeechDetector, SpeechModel, SpeechOffset, SpeechOnset
+from serve_app.session.speech_model import SpeechModel
+from serve_app.session.vad import SpeechDetector, SpeechOffset, SpeechOnset
 
 FRAME_BYTES = 640
 SILENCE_MS = 500.0

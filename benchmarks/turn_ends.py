@@ -27,7 +27,8 @@ from deployments.tts.engines import espeak
 from serve_app.gateway.silero import SileroBatcher, SileroModel
 from serve_app.session.endpointing import Pause, SemanticEndpointing
 from serve_app.session.prosody import Ending, Prosody
-from serve_app.session.vad import SpeechDetector, SpeechModel, SpeechOnset
+from serve_app.session.speech_model import SpeechModel
+from serve_app.session.vad import SpeechDetector, SpeechOnset
 
 FRAME_BYTES = 640
 PAUSES_MS = (700, 1000, 1500, 3000)

@@ -31,6 +31,10 @@ class VadConfig(BaseModel):
     """The gate stays open this long after the last frame that opened it."""
     preroll_ms: float = Field(default=320, ge=32, le=500)
     """Sound before the gate opened with which Silero's state is warmed up."""
+    second_opinion: Literal["never", "over_replies", "always"] = "over_replies"
+    """When Silero is asked once more, about the sound with the noise suppressed; in noisy rooms only."""
+    noisy_from_db: float = Field(default=-60, ge=-100, le=0)
+    """A room whose noise is at least so loud, in dB of full scale, is noisy."""
 
     @property
     def release_threshold(self) -> float:

@@ -30,8 +30,8 @@ from serve_app.session.closing import CLIENT_LEFT
 from serve_app.session.interruption import policy
 from serve_app.session.session import Session
 from serve_app.session.settings import initial_settings
+from serve_app.session.speech_model import SpeechStream
 from serve_app.session.surroundings import Surroundings
-from serve_app.session.vad import SpeechStream
 
 _DEADLINE_S = 10.0
 

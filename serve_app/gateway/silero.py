@@ -13,7 +13,7 @@ from configs.vad import SileroConfig
 from deployments.media.audio import BYTES_PER_SAMPLE, SPEECH_RATE_HZ
 from deployments.runtime.clock import now_s
 from deployments.runtime.errors import ConfigError, EngineFailed, StageUnavailable
-from serve_app.session.vad import CHUNK_SAMPLES, SpeechStream
+from serve_app.session.speech_model import CHUNK_SAMPLES, SpeechStream
 
 _CONTEXT_SAMPLES = 64
 _STATE_SIZE = 128

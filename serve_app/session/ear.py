@@ -13,7 +13,8 @@ from serve_app.session.endpointing import EndpointPolicy, Pause, SemanticEndpoin
 from serve_app.session.hearing import Hearing
 from serve_app.session.prosody import Ending, Prosody
 from serve_app.session.settings import SemanticVad, ServerVad
-from serve_app.session.vad import SpeechDetector, SpeechModel, SpeechOnset
+from serve_app.session.speech_model import SpeechModel
+from serve_app.session.vad import SpeechDetector, SpeechOnset
 
 FRAME_BYTES = BYTES_PER_SAMPLE * ms_to_samples(20, SPEECH_RATE_HZ)
 _LEAD = bytes(BYTES_PER_SAMPLE * ms_to_samples(2, SPEECH_RATE_HZ))
@@ -73,6 +74,11 @@ class Ear:
     def suspects(self) -> bool:
         """There may be speech, which is not certain yet."""
         return self._detector is not None and self._detector.suspects
+
+    def heed_reply(self, goes_out: bool) -> None:
+        """What is heard from now on, up to the end of an utterance, is heard over a reply, or not any more."""
+        if self._detector is not None:
+            self._detector.over_reply = goes_out or (self._detector.over_reply and self.hearing is not None)
 
     @property
     def speech_ms(self) -> float:

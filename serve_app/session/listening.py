@@ -93,6 +93,7 @@ class Listening:
     async def hear(self, pcm: bytes) -> None:
         """Take the next sound. Raises TooLarge when, without turn detection, too much waits for a commit."""
         for frame in self._ear.frames(pcm):
+            self._ear.heed_reply(self._floor.state in (State.SPEAKING, State.HELD))
             heard = await self._ear.hear(self._without_own_voice(frame))
             if isinstance(heard, Endpoint):
                 self._on_endpoint(heard)

@@ -9,7 +9,7 @@ from deployments.tts.client import TtsClient
 from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
 from serve_app.session.metrics import NullMetrics, SessionMetrics
 from serve_app.session.screen import Faces
-from serve_app.session.vad import SpeechModel
+from serve_app.session.speech_model import SpeechModel
 
 
 @dataclass(frozen=True, slots=True)

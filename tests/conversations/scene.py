@@ -41,8 +41,8 @@ from serve_app.session.resuming import Carried
 from serve_app.session.screen import Faces
 from serve_app.session.session import Session
 from serve_app.session.settings import initial_settings
+from serve_app.session.speech_model import CHUNK_SAMPLES, SpeechStream
 from serve_app.session.surroundings import Surroundings
-from serve_app.session.vad import CHUNK_SAMPLES, SpeechStream
 from tests.virtual_time import run_virtual
 
 FRAME_S = 0.02

@@ -20,7 +20,8 @@ from serve_app.gateway.silero import SileroModel
 from serve_app.session.echo import EchoGuard
 from serve_app.session.loudspeaker import Loudspeaker
 from serve_app.session.own_voice import OwnVoice
-from serve_app.session.vad import SpeechDetector, SpeechOnset, SpeechStream
+from serve_app.session.speech_model import SpeechStream
+from serve_app.session.vad import SpeechDetector, SpeechOnset
 
 DATA = Path(__file__).parents[1] / "data"
 FRAME = SPEECH_RATE_HZ // 50

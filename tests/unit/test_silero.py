@@ -15,7 +15,8 @@ from benchmarks.speech_scenes import CONDITIONS, Condition, not_speech, pcm_of, 
 from configs.vad import SileroConfig
 from deployments.runtime.errors import EngineFailed, StageUnavailable
 from serve_app.gateway.silero import SileroBatcher, SileroModel
-from serve_app.session.vad import CHUNK_SAMPLES, SpeechDetector, SpeechOffset, SpeechOnset, SpeechStream
+from serve_app.session.speech_model import CHUNK_SAMPLES, SpeechStream
+from serve_app.session.vad import SpeechDetector, SpeechOffset, SpeechOnset
 from tests.virtual_time import run_virtual
 
 DATA = Path(__file__).parents[1] / "data"

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from configs.vad import VadConfig
 from deployments.media.audio import level_db, silence
 from serve_app.session.levels import SILENCE_DB, Levels, NoiseFloor
-from serve_app.session.vad import CHUNK_SAMPLES, Edge, SpeechDetector, SpeechOffset, SpeechOnset, SpeechStream
+from serve_app.session.speech_model import CHUNK_SAMPLES, SpeechStream
+from serve_app.session.vad import Edge, SpeechDetector, SpeechOffset, SpeechOnset
 from tests.virtual_time import run_virtual
 
 DATA = Path(__file__).parents[1] / "data"
