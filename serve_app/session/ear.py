@@ -75,6 +75,11 @@ class Ear:
         """There may be speech, which is not certain yet."""
         return self._detector is not None and self._detector.suspects
 
+    @property
+    def undecided(self) -> bool:
+        """There may be speech, which is known within 200 ms."""
+        return self._detector is not None and self._detector.undecided
+
     def heed_reply(self, goes_out: bool) -> None:
         """What is heard from now on, up to the end of an utterance, is heard over a reply, or not any more."""
         if self._detector is not None:

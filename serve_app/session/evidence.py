@@ -29,9 +29,9 @@ class Evidence:
         if before == 0.0:
             self.began = chunk_start
 
-    def is_enough(self, threshold: float) -> bool:
-        """Enough speaks for it, and one chunk plainly."""
-        return self._sum >= threshold and self._peak >= threshold
+    def is_enough(self, threshold: float, times: int = 1) -> bool:
+        """Enough speaks for it, or `times` as much, and one chunk plainly."""
+        return self._sum >= times * threshold and self._peak >= threshold
 
     def forget(self) -> None:
         """Begin anew."""

@@ -24,6 +24,9 @@ from serve_app.session.surroundings import Surroundings
 from serve_app.session.turn import Turn
 from serve_app.session.utterances import Utterances
 
+_PAUSED_FRAMES = 25
+"""0.5 s. Signs of speech that have come to nothing by then are none: a reply would be silent while a crowd murmurs."""
+
 
 class Floor(Protocol):
     """The session as its listening side sees it."""
@@ -66,6 +69,8 @@ class Listening:
         self._words: asyncio.Task[bool] | None = None
         self._reply_ended_ms: int | None = None
         self._suspected = False
+        self._signs_frames = 0
+        """For so many frames in a row there have been signs of speech over the reply."""
         self._guessed: Transcript | None = None
         """What is being answered on a guess."""
         self._echo = EchoGuard(self._config.interruption.echo_likeness)
@@ -169,6 +174,7 @@ class Listening:
         self._start_ms = start_ms
         self._reply_ended_ms = None
         self._suspected = False
+        self._signs_frames = 0
         replying = self._floor.state in (State.THINKING, State.SPEAKING)
         self._floor.happen(Event.OVERLAP if replying and not self._may_interrupt else Event.ONSET)
 
@@ -224,7 +230,9 @@ class Listening:
 
     def _watch_for_speech(self) -> None:
         """The least sign of speech pauses the reply: the client has sound for longer than it takes to be certain."""
-        suspected = self._ear.suspects and self._may_interrupt and not self._is_echo()
+        signs = self._ear.suspects and self._may_interrupt and not self._is_echo()
+        self._signs_frames = self._signs_frames + 1 if signs else 0
+        suspected = 0 < self._signs_frames <= _PAUSED_FRAMES
         if suspected != self._suspected:
             self._suspected = suspected
             self._floor.happen(Event.SUSPECTED if suspected else Event.CLEARED)
@@ -256,7 +264,7 @@ class Listening:
         if decision is Decision.INTERRUPT:
             self._around.metrics.interrupted()
             self._floor.happen(Event.INTERRUPT)
-        elif decision is Decision.RESUME:
+        elif decision is Decision.RESUME and not self._ear.undecided:
             self._echo.forget()
             self._floor.happen(Event.RESUME)
 

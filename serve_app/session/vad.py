@@ -16,6 +16,7 @@ the sound was cut into pushes changes nothing.
 """
 
 import asyncio
+import math
 import statistics
 from dataclasses import dataclass
 
@@ -49,8 +50,13 @@ _MODEL_LAG = ms_to_samples(130, SPEECH_RATE_HZ)
 """How long the model hears on after speech, where noise hides the end from the levels."""
 _USUAL_LAG = ms_to_samples(80, SPEECH_RATE_HZ)
 _UNDECIDED_REACH = ms_to_samples(200, SPEECH_RATE_HZ)
+_GOES_ON_WITHIN = ms_to_samples(500, SPEECH_RATE_HZ)
+"""Speech that goes on so soon after a pause need not stand out of the noise again: the second syllable of "hello" in
+noise 5 dB below the first."""
+_PLAIN = 3
+"""But there must be evidence for so many onsets: of four chunks or more."""
 _SUSPECTED_REACH = ms_to_samples(512, SPEECH_RATE_HZ)
-"""A suspicion that has come to nothing by then is none: it would keep a reply silent for as long as a crowd murmurs."""
+"""How far before the onset a suspicion that was right may begin; what is older was another sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +101,14 @@ class SpeechDetector:
         self._suspicion = Evidence()
         self._evidence = Evidence()
         self._rising_from = 0
+        self._room_db = math.inf
+        """Noise when no reply went out; unknown before."""
         self._twice = False
         self._onset = 0
         self._voiced_until = 0
         self._last_speech = 0
+        self._paused = -_GOES_ON_WITHIN
+        """When the last offset was found."""
         self.over_reply = False
         """Whether what is heard now is heard over a reply."""
 
@@ -115,10 +125,7 @@ class SpeechDetector:
     @property
     def suspects(self) -> bool:
         """The newest chunk speaks for speech, which is not certain yet."""
-        signs = (self._suspicion, self._evidence)
-        return self._activity is Activity.RISING and any(
-            sign.any and self._heard - sign.began <= _SUSPECTED_REACH for sign in signs
-        )
+        return self._activity is Activity.RISING
 
     @property
     def undecided(self) -> bool:
@@ -165,6 +172,7 @@ class SpeechDetector:
         self._activity = Activity.SILENT
         self._forget_signs()
         self._last_speech = self._heard
+        self._paused = -_GOES_ON_WITHIN
 
     async def push(self, pcm: bytes) -> tuple[Edge, ...]:
         """Hear the next samples, any number of them; the edges found.
@@ -214,9 +222,13 @@ class SpeechDetector:
             chunk_start += CHUNK_SAMPLES
 
     def _is_asked_twice(self) -> bool:
+        """Over a reply the room must have been noisy before: else the steady echo of a voice may be its noise."""
+        noise_db = self._gate.noise.db
+        if not self.over_reply:
+            self._room_db = noise_db
         wanted = {"never": False, "over_replies": self.over_reply, "always": True}[self._config.second_opinion]
         if not wanted or self._activity is Activity.SILENT:
-            self._twice = wanted and self._gate.noise.db >= self._config.noisy_from_db
+            self._twice = wanted and min(self._room_db, noise_db) >= self._config.noisy_from_db
         return self._twice
 
     def _weigh(self, opinion: Opinion, chunk_start: int, edges: list[Edge]) -> None:
@@ -249,7 +261,9 @@ class SpeechDetector:
         threshold_db = self._speech_threshold_db(self._gate.noise.db)
         self._onset = self._levels.rise_before(threshold_db, began + CHUNK_SAMPLES, earliest)
         loud_steps = sum(level > threshold_db for level in self._levels.between(self._onset, chunk_end))
-        if samples_to_ms(loud_steps * STEP_SAMPLES, SPEECH_RATE_HZ) >= self._config.min_speech_ms:
+        is_long = samples_to_ms(loud_steps * STEP_SAMPLES, SPEECH_RATE_HZ) >= self._config.min_speech_ms
+        goes_on = chunk_start - self._paused <= _GOES_ON_WITHIN and self._evidence.is_enough(threshold, times=_PLAIN)
+        if is_long or goes_on:
             self._step(Sign.CONFIRMED)
             self._forget_signs()
             padding = ms_to_samples(self._config.prefix_padding_ms, SPEECH_RATE_HZ)
@@ -269,6 +283,7 @@ class SpeechDetector:
         self._last_speech = max(self._onset, self._voiced_until - _MODEL_LAG) if end is None else end
         if self.silence_ms >= self._config.release_ms:
             self._step(Sign.RELEASED)
+            self._paused = self._heard
             edges.append(SpeechOffset(self._onset, self._last_speech, self._heard))
 
     def _speech_threshold_db(self, noise_db: float) -> float:
