@@ -1,7 +1,7 @@
 """What a recognition engine does, and the values that cross to and from the Asr deployment."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from deployments.media.timing import WordTime
 
@@ -14,6 +14,12 @@ class AsrOptions:
     """ISO 639-1 code; None lets the engine decide."""
     prompt: str = ""
     """Words that are likely to occur."""
+    hotwords: tuple[str, ...] = ()
+    """Names and terms to listen for, where the engine can."""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    """`translate`: into English."""
+    live: bool = True
+    """Somebody waits for each word. False for files, which must not slow those down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Transcript:
     """0 to 1, where the engine gives one."""
     words: tuple[WordTime, ...] = ()
     """At 16 kHz from the first sample of the utterance; places in `text`. Empty where the engine gives none."""
+    stable_chars: int = 0
+    """How much of `text`, from its beginning, no later transcript of the utterance takes back."""
 
 
 class Recognizer(Protocol):

@@ -51,6 +51,14 @@ class LlmRequest:
     """`auto`, `none`, `required`, or the name of the tool that must be called."""
     max_output_tokens: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    """The reply ends before the first of these."""
+    seed: int | None = None
+    json_schema: dict[str, Any] | None = None
+    """The text is to be JSON of this schema; of any object where it is empty. None: text is free."""
+    model: str = ""
+    """One of the engine's `models`; empty takes the first."""
     language: str | None = None
     """ISO 639-1 code of the conversation, where it is known."""
     cut: Literal["clause", "word"] = "clause"

@@ -20,6 +20,17 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceSample:
+    """A recording of a voice that is to be imitated."""
+
+    pcm: bytes
+    """24 kHz, 6 to 30 s."""
+    text: str = ""
+    """What is said in it, where that is known."""
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """One clause to be spoken."""
 
@@ -29,6 +40,8 @@ class SpeechRequest:
     language: str | None = None
     speed: float = 1.0
     """0.25 to 4; 1 is the voice's own pace."""
+    sample: VoiceSample | None = None
+    """Of a cloned voice that the replica said it does not know."""
     session_id: str = ""
     version: int = 1
 
@@ -64,10 +77,16 @@ class TtsEngine(Protocol):
         """What it can speak with; the first is the default."""
         ...
 
+    @property
+    def clones(self) -> bool:
+        """Whether it imitates a `VoiceSample`."""
+        ...
+
     def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """Stream one clause. Closing the generator stops the work within 50 ms.
 
-        Text without anything to say yields nothing. Raises InvalidRequest for a voice or language it does not have.
+        Text without anything to say yields nothing. Raises InvalidRequest for a voice or language it does not have,
+        StateLost for a cloned voice (`cloned_voice`) that it has to be sent the sample of.
         """
         ...
 

@@ -16,6 +16,8 @@ class TtsDescription(StageDescription):
     """With the voices on offer; the first is the default."""
 
     voices: tuple[Voice, ...] = ()
+    clones: bool = False
+    """Whether it imitates recordings."""
 
 
 class Tts(StageReplica[TtsServer]):
@@ -34,5 +36,7 @@ class Tts(StageReplica[TtsServer]):
 
     async def describe(self) -> TtsDescription:
         """Engine, voices, what it works on, and why it is not ready."""
-        voices = () if self.problem else self.engine.voices
-        return TtsDescription(engine=self.choice.engine, problem=self.problem, work=self.work.report(), voices=voices)
+        voices, clones = ((), False) if self.problem else (self.engine.voices, self.engine.clones)
+        return TtsDescription(
+            engine=self.choice.engine, problem=self.problem, work=self.work.report(), voices=voices, clones=clones
+        )

@@ -8,6 +8,14 @@ OPENAI_VOICES = (
 )  # fmt: skip
 """The names that OpenAI's clients may ask for."""
 
+CLONED = "voice_"
+"""Ids of cloned voices begin so."""
+
+
+def cloned_voice(name: str) -> bool:
+    """Whether a request names a voice that somebody recorded."""
+    return name.startswith(CLONED)
+
 
 def primary_subtag(language: str) -> str:
     """The language of a BCP 47 tag: `en` of `en-US`."""

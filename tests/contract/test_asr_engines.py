@@ -12,8 +12,9 @@ import pytest
 
 from deployments.asr.contract import AsrEngine, AsrOptions, Recognizer, Transcript
 from deployments.media.audio import SPEECH_RATE_HZ, samples_of, silence
-from deployments.runtime.engines import engine_names, load_engine
+from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import InvalidRequest, ParleyError
+from tests.contract.engines_here import engines_here, options_for
 
 DATA = Path(__file__).parents[1] / "data"
 BLOCK_BYTES = 3_200
@@ -51,9 +52,9 @@ class Started:
             await recognizer.close()
 
 
-@pytest.fixture(scope="module", params=engine_names("asr"))
+@pytest.fixture(scope="module", params=engines_here("asr"))
 def started(request: pytest.FixtureRequest) -> Iterator[Started]:
-    engine = load_engine("asr", request.param, {})
+    engine = load_engine("asr", request.param, options_for(request.param))
     with asyncio.Runner() as runner:
         runner.run(engine.start())
         yield Started(runner, engine)

@@ -15,12 +15,10 @@ from deployments.avatar.contract import BLOCK_SAMPLES, MAX_SIDE_PX, AvatarEngine
 from deployments.media.audio import to_float
 from deployments.media.timing import PhonemeTime
 from deployments.media.video import FRAME_RATE_HZ, FRAMES_PER_BLOCK, VideoFrame
-from deployments.runtime.engines import engine_names, load_engine
+from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import InvalidRequest, ParleyError, StateLost
+from tests.contract.engines_here import engines_here, options_for
 from tests.video_decoding import decoded
-
-ELSEWHERE = ("ditto",)
-"""Engines that need weights and an environment of their own: `make test-engines` tests them."""
 
 SILENCE = bytes(2 * BLOCK_SAMPLES)
 MOODS: tuple[Mood, ...] = ("idle", "listening", "thinking", "speaking")
@@ -53,10 +51,10 @@ class Started:
             await face.close()
 
 
-@pytest.fixture(scope="module", params=[name for name in engine_names("avatar") if name not in ELSEWHERE])
+@pytest.fixture(scope="module", params=engines_here("avatar"))
 def started(request: pytest.FixtureRequest) -> Iterator[Started]:
     with asyncio.Runner() as runner:
-        engine = load_engine("avatar", request.param, {})
+        engine = load_engine("avatar", request.param, options_for(request.param))
         runner.run(engine.start())
         yield Started(runner, engine)
         runner.run(engine.close())

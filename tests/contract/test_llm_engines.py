@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import pytest
 
 from deployments.llm.contract import Finished, LlmEngine, LlmItem, LlmRequest, Message, TextPiece, Tool, ToolCall
-from deployments.runtime.engines import engine_names, load_engine
+from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import ParleyError
+from tests.contract.engines_here import engines_here, options_for
 
 T = TypeVar("T")
 
@@ -60,13 +61,13 @@ ODD_SCHEMAS: list[dict[str, Any]] = [
     {"properties": {"x": {"type": ["integer", "null"]}}, "required": ["x"]},
 ]
 
-pytestmark = pytest.mark.parametrize("name", engine_names("llm"))
+pytestmark = pytest.mark.parametrize("name", engines_here("llm"))
 
 
 @asynccontextmanager
 async def started(name: str) -> AsyncGenerator[LlmEngine, None]:
     """An engine that runs with its defaults."""
-    engine: LlmEngine = load_engine("llm", name, {})
+    engine: LlmEngine = load_engine("llm", name, options_for(name))
     await engine.start()
     try:
         yield engine

@@ -12,9 +12,10 @@ import pytest
 
 from deployments.media.audio import level_db, samples_of
 from deployments.media.timing import PhonemeTime, WordTime
-from deployments.runtime.engines import engine_names, load_engine
+from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import InvalidRequest
 from deployments.tts.contract import SpeechRequest, TtsEngine
+from tests.contract.engines_here import engines_here, options_for
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ HOSTILE = [
     "\ufffe\uffff\U0010ffff end",
 ]
 
-pytestmark = pytest.mark.parametrize("name", engine_names("tts"))
+pytestmark = pytest.mark.parametrize("name", engines_here("tts"))
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ async def speak(engine: TtsEngine, request: SpeechRequest) -> Speech:
 
 @asynccontextmanager
 async def running(name: str) -> AsyncGenerator[TtsEngine, None]:
-    engine: TtsEngine = load_engine("tts", name, {})
+    engine: TtsEngine = load_engine("tts", name, options_for(name))
     await engine.start()
     try:
         yield engine

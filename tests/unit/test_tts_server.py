@@ -35,6 +35,10 @@ class Scripted:
     def voices(self) -> tuple[Voice, ...]:
         return (Voice("scripted", "en"),)
 
+    @property
+    def clones(self) -> bool:
+        return False
+
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         self.texts.append(request.text)
         for block in self._blocks:

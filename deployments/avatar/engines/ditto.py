@@ -26,6 +26,8 @@ from deployments.avatar.encoder import Encoder, H264Encoder, check
 from deployments.runtime.errors import ConfigError, InvalidRequest, StageUnavailable, StateLost
 from deployments.runtime.worker import Worker
 
+EXTRA = "ditto"
+"""Its packages."""
 EXAMPLE = Path("example") / "image.png"
 """Of the checkout: the face that is shown where none is configured."""
 ENCODERS = 4

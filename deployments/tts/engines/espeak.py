@@ -94,6 +94,10 @@ class Engine:
     def voices(self) -> tuple[Voice, ...]:
         return self._voices
 
+    @property
+    def clones(self) -> bool:
+        return False
+
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """Stream one clause in blocks of 250 ms; times may come in a block of their own, without sound.
 

@@ -62,6 +62,10 @@ class Engine:
     def voices(self) -> tuple[Voice, ...]:
         return VOICES
 
+    @property
+    def clones(self) -> bool:
+        return False
+
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """Stream one clause: a tone for each word."""
         voice_named(VOICES, request.voice)

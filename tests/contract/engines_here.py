@@ -1,0 +1,42 @@
+"""Which engines the contract tests hold to their contract: those whose packages this environment has.
+
+An engine with an environment of its own names it in its module's `EXTRA`. `make test` leaves it to `make test-engines`,
+which runs the same tests in that environment with PARLEY_TEST_ENGINE naming the engine, and its tiny models from
+`options(folder)` of `tests/engines/<engine>_models.py`.
+"""
+
+import atexit
+import functools
+import importlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from deployments.runtime.engines import engine_names
+
+
+def engines_here(stage: str) -> tuple[str, ...]:
+    """The engines of a stage to be tested here."""
+    chosen = os.environ.get("PARLEY_TEST_ENGINE")
+    if chosen:
+        return tuple(name for name in engine_names(stage) if name == chosen)
+    return tuple(name for name in engine_names(stage) if not extra_of(stage, name))
+
+
+def extra_of(stage: str, name: str) -> str:
+    """The extra of `pyproject.toml` that brings an engine's packages; empty where Parley itself has them."""
+    module = importlib.import_module(f"deployments.{stage}.engines.{name}")
+    return str(getattr(module, "EXTRA", ""))
+
+
+@functools.cache
+def options_for(name: str) -> dict[str, Any]:
+    """Options that an engine runs with here: those of its tiny models, which are made once and removed at the end."""
+    if name != os.environ.get("PARLEY_TEST_ENGINE"):
+        return {}
+    folder = tempfile.TemporaryDirectory(prefix="parley-models-")
+    atexit.register(folder.cleanup)
+    models = importlib.import_module(f"tests.engines.{name}_models")
+    options: dict[str, Any] = models.options(Path(folder.name))
+    return options
