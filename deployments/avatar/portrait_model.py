@@ -16,6 +16,11 @@ Picture = npt.NDArray[np.uint8]
 """Blue, green, red. Shape: (height, width, 3)."""
 
 
+def even(length_px: int) -> int:
+    """The side that is shown: H.264 takes even ones."""
+    return length_px + length_px % 2
+
+
 class PortraitModel:
     """One picture's mouth, eyes and head. Not changed by the faces that show it."""
 
