@@ -32,6 +32,8 @@ _ABOVE_NOISE_DB = 3.0
 _COPIES = 12
 _WORSE = 0.85
 """Alone, copies vary by less: 0.97 to 1 through the air, 0.43 to 0.6 in a reverberant room."""
+_ADDED_DB = 1.0
+"""Of whoever speaks over a copy, the rest rises by more; that of a copy that only gets quieter stays as it is."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -46,18 +48,21 @@ class Likeness:
     """How far before the end of what was played its original ends."""
     rest_db: float = 0.0
     """Level of what is left of the newest 100 ms without the copy, in dB of full scale; 0 where they hold none."""
+    besides_db: float = 0.0
+    """Level of what is left of all that was compared, as it was compared."""
 
 
 class EchoGuard:
     """Tells the assistant's own voice from a person's, in one session.
 
-    A person who speaks over the echo makes it a worse copy than it was: so it is compared with the last copies, too.
+    A person who speaks over the echo makes it a worse copy than it was, by what is added: so it is compared with the
+    last copies, too.
     """
 
     def __init__(self, threshold: float) -> None:
         """`threshold`: least correlation of a copy."""
         self._threshold = threshold
-        self._copies: deque[float] = deque(maxlen=_COPIES)
+        self._copies: deque[Likeness] = deque(maxlen=_COPIES)
 
     def is_echo(self, heard: bytes, played: bytes, noise_db: float = -100.0) -> bool:
         """Whether the newest sound of the microphone (16 kHz) is what the client has just played (24 kHz).
@@ -70,12 +75,17 @@ class EchoGuard:
         found = likeness(heard, played)
         if found.rest_db <= noise_db + _ABOVE_NOISE_DB:
             return True
-        correlation = found.correlation
-        usual = min(self._copies) if len(self._copies) == _COPIES else 0.0
-        if correlation < max(self._threshold, _WORSE * usual):
+        if found.correlation < self._threshold or self._is_worse(found):
             return False
-        self._copies.append(correlation)
+        self._copies.append(found)
         return True
+
+    def _is_worse(self, found: Likeness) -> bool:
+        if len(self._copies) < _COPIES:
+            return False
+        usual = min(copy.correlation for copy in self._copies)
+        besides_db = max(copy.besides_db for copy in self._copies)
+        return found.correlation < _WORSE * usual and found.besides_db > besides_db + _ADDED_DB
 
     def forget(self) -> None:
         """What was taken for a person was none: the room has changed."""
@@ -97,7 +107,9 @@ def likeness(heard: bytes, played: bytes) -> Likeness:
     best = int(np.argmax(correlation))
     behind = voice.size - mic.size - best
     rest_db = _rest_db(heard_plain[-_NEWEST:], played_plain[: played_plain.size - behind][-_NEWEST:])
-    return Likeness(float(correlation[best]), behind * 1000 / _RATE_HZ, rest_db)
+    besides = float(mic.dot(mic)) * (1 - float(correlation[best]) ** 2) / mic.size
+    besides_db = 10 * float(np.log10(max(besides, _FLOOR / mic.size)))
+    return Likeness(float(correlation[best]), behind * 1000 / _RATE_HZ, rest_db, besides_db)
 
 
 def _rest_db(newest: Floats, copy: Floats) -> float:

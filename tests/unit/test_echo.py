@@ -88,6 +88,23 @@ def test_an_echo_that_begins_in_a_loud_room_is_none_other_than_before() -> None:
     assert not guard.is_echo(louder, played, room_db)
 
 
+def test_an_echo_that_gets_quieter_in_steady_noise_stays_one() -> None:
+    """It is a worse copy then, but nothing was added; a person as loud as the noise adds 3 dB."""
+    played = hiss(0.92, VOICE_RATE_HZ, 1)
+    echo = heard(played, -12, 100)
+    noise = np.random.default_rng(5).standard_normal(echo.size) * echo.std() / 4
+    person = np.frombuffer(hiss(0.32, SPEECH_RATE_HZ, 2), "<i2").astype(np.float64)
+    person *= 1.5 * noise.std() / person.std()
+    quieter = 0.35 * echo
+    guard = EchoGuard(0.38)
+    for _ in range(20):
+        assert guard.is_echo(pcm(echo + noise), played)
+    known = likeness(pcm(echo + noise), played).correlation
+    assert likeness(pcm(quieter + noise), played).correlation < 0.85 * known
+    assert guard.is_echo(pcm(quieter + noise), played)
+    assert not guard.is_echo(pcm(quieter + noise + person), played)
+
+
 def test_where_nothing_was_played_nothing_is_an_echo() -> None:
     assert not EchoGuard(0.38).is_echo(hiss(0.32, SPEECH_RATE_HZ, 2), b"")
 
