@@ -29,7 +29,7 @@ def _no_browser() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs a browser if there is none; bring the rest into order."""
+    """Deselect what needs a browser if there is none; begin with what takes longest."""
     left_out = [item for item in items if item.get_closest_marker("browser")] if _no_browser() else []
     if left_out:
         items[:] = [item for item in items if item not in left_out]
@@ -38,10 +38,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _place(item: pytest.Item) -> int:
-    """Ray first, since it takes longest; browsers last, when the cores are free of what only computes."""
+    """Ray, the browsers, then what only computes."""
     if _needs_ray(item.nodeid):
         return 0
-    return 2 if item.get_closest_marker("browser") else 1
+    return 1 if item.get_closest_marker("browser") else 2
 
 
 def _needs_ray(nodeid: str) -> bool:
@@ -49,10 +49,12 @@ def _needs_ray(nodeid: str) -> bool:
 
 
 class _FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
-    """One worker has Ray; the rest is spread file by file."""
+    """One worker has Ray, one the browsers, which mostly wait; the rest is spread file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "ray" if _needs_ray(nodeid) else nodeid.partition("::")[0]
+        if _needs_ray(nodeid):
+            return "ray"
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

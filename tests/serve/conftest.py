@@ -1,8 +1,11 @@
-"""One Ray for all tests here, on loopback, with the switches of `serve_config.yaml`."""
+"""What the tests on the one Ray share: processes that start slowly."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+SCRIPTED = "scripted"
+"""Name and route of the graph with scripted engines."""
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -28,3 +31,24 @@ def caller(serve_url: str) -> "DeploymentHandle[Any]":
     app = serve.deployment(name="Caller", **options)(Caller).bind(probe, crowd)
     handle: DeploymentHandle[Any] = serve.run(app, name="probes", route_prefix=None)
     return handle
+
+
+@pytest.fixture(scope="session")
+def scripted_url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The graph of `build_app` with scripted engines; its voice is not much faster than real time."""
+    from ray import serve
+
+    from configs.schema import AppConfig
+    from serve_app.app import build_app
+
+    config = AppConfig.model_validate(
+        {
+            "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
+            "llm": {"engine": "fake", "options": {"replies": ["It is noon. Every clock says so."]}},
+            "tts": {"engine": "fake", "options": {"block_delay_ms": 150}},
+            "avatar": {"engine": "fake"},
+            "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
+        }
+    )
+    serve.run(build_app(config), name=SCRIPTED, route_prefix=f"/{SCRIPTED}")
+    return f"{serve_url}/{SCRIPTED}"

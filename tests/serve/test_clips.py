@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,38 +11,19 @@ import pytest
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from configs.schema import AppConfig
 from deployments.runtime.calls import call
 from deployments.runtime.work import WorkReport
-from serve_app.app import build_app
 from tests.files_scene import picture, recording, watched
+from tests.serve.conftest import SCRIPTED
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
-APP = "clips"
 WORDS = " ".join(f"word{n}" for n in range(30)) + "."
-
-
-@pytest.fixture(scope="module")
-def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A graph whose voice is not much faster than real time."""
-    config = AppConfig.model_validate(
-        {
-            "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
-            "llm": {"engine": "fake", "options": {"replies": ["It is noon."]}},
-            "tts": {"engine": "fake", "options": {"block_delay_ms": 150}},
-            "avatar": {"engine": "fake"},
-            "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
-        }
-    )
-    serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
-    yield f"{serve_url}/{APP}"
-    serve.delete(APP)
 
 
 async def work(stage: str) -> WorkReport:
     """What the stage's one replica does now."""
-    handle: DeploymentHandle[Any] = serve.get_deployment_handle(stage, APP)
+    handle: DeploymentHandle[Any] = serve.get_deployment_handle(stage, SCRIPTED)
     report: WorkReport = (await call(handle, "describe", deadline_s=5)).work
     return report
 
@@ -57,8 +38,8 @@ async def asking(url: str) -> AsyncIterator[httpx.Response]:
         yield answer
 
 
-def test_an_uploaded_avatar_says_something(url: str) -> None:
-    with httpx.Client(base_url=url, timeout=30) as client:
+def test_an_uploaded_avatar_says_something(scripted_url: str) -> None:
+    with httpx.Client(base_url=scripted_url, timeout=30) as client:
         sent = client.post("/v1/avatars", files={"picture": picture(400, 600, ".jpg")}, data={"name": "Ann"})
         assert sent.status_code == 201, sent.text
         avatar = sent.json()["id"]
@@ -72,9 +53,9 @@ def test_an_uploaded_avatar_says_something(url: str) -> None:
         assert gone.json()["error"]["code"] == "avatar_not_found"
 
 
-def test_a_clip_comes_while_it_is_made(url: str) -> None:
+def test_a_clip_comes_while_it_is_made(scripted_url: str) -> None:
     async def main() -> None:
-        async with asking(url) as answer:
+        async with asking(scripted_url) as answer:
             assert answer.headers["content-type"] == "video/mp4"
             pieces = answer.aiter_bytes()
             film = [await anext(pieces)]
@@ -85,10 +66,10 @@ def test_a_clip_comes_while_it_is_made(url: str) -> None:
     asyncio.run(main())
 
 
-def test_when_the_client_leaves_the_stages_rest(url: str) -> None:
+def test_when_the_client_leaves_the_stages_rest(scripted_url: str) -> None:
     async def main() -> None:
         before = await work("Tts")
-        async with asking(url) as answer:
+        async with asking(scripted_url) as answer:
             await anext(answer.aiter_bytes())
             assert (await work("Tts")).active == 1
         for _ in range(100):
@@ -105,17 +86,17 @@ def test_when_the_client_leaves_the_stages_rest(url: str) -> None:
     asyncio.run(main())
 
 
-def test_a_question_is_answered_in_one_request(url: str) -> None:
+def test_a_question_is_answered_in_one_request(scripted_url: str) -> None:
     files = {"audio": ("question.wav", recording(40, 24_000))}
-    answer = httpx.post(f"{url}/api/v1/conversation", files=files, data={"video": "true"}, timeout=30).json()
-    assert (answer["transcript"], answer["reply"]) == ("what time is it", "It is noon.")
-    assert watched(base64.b64decode(answer["video"]["data"])).numbers == list(range(20))
-    kept = httpx.get(f"{url}/v1/conversations/{answer['conversation_id']}").json()
+    answer = httpx.post(f"{scripted_url}/api/v1/conversation", files=files, data={"video": "true"}, timeout=30).json()
+    assert (answer["transcript"], answer["reply"]) == ("what time is it", "It is noon. Every clock says so.")
+    assert watched(base64.b64decode(answer["video"]["data"])).numbers == list(range(5 * 8))
+    kept = httpx.get(f"{scripted_url}/v1/conversations/{answer['conversation_id']}").json()
     assert [item["role"] for item in kept["items"]["data"]] == ["user", "assistant"]
 
 
-def test_what_is_wrong_is_said_in_the_one_shape(url: str) -> None:
-    with httpx.Client(base_url=url, timeout=30) as client:
+def test_what_is_wrong_is_said_in_the_one_shape(scripted_url: str) -> None:
+    with httpx.Client(base_url=scripted_url, timeout=30) as client:
         for request, status in (
             ({"json": {"input": "x" * 6000}}, 413),
             ({"files": {"audio": b"I am a text."}}, 400),

@@ -1,12 +1,12 @@
-"""Who interrupts gets the replicas back: the model and the voice rest within 100 ms of the decision."""
+"""What ends, ends soon and with a word: replicas rest after an interruption, and clients hear why a Gateway goes."""
 
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import websockets
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
@@ -14,7 +14,7 @@ from configs.schema import AppConfig
 from deployments.runtime.calls import call
 from deployments.runtime.work import WorkReport
 from serve_app.app import build_app
-from tests.serve.talking import Client, hold, recording
+from tests.serve.talking import Client, hold, realtime_address, recording
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
@@ -23,7 +23,7 @@ LONG = " ".join(f"word{n}" for n in range(400)) + "."
 
 
 @pytest.fixture(scope="module")
-def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A graph whose model and voice take their time, in step with playback."""
     config = AppConfig.model_validate(
         {
@@ -35,8 +35,7 @@ def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         }
     )
     serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
-    yield f"{serve_url}/{APP}"
-    serve.delete(APP)
+    return f"{serve_url}/{APP}"
 
 
 async def work(stage: str) -> WorkReport:
@@ -95,3 +94,20 @@ def test_after_a_cancellation_too_counted_from_before_it_is_sent(url: str) -> No
         assert statistics.median(slowest) < 100, slowest
 
     hold(url, scene)
+
+
+def test_a_websocket_is_closed_with_a_reason_when_its_replica_stops(url: str) -> None:
+    """The last test here: it takes the graph away."""
+
+    async def until_closed() -> tuple[int | None, str | None]:
+        async with websockets.connect(realtime_address(url)) as client:
+            deleted = asyncio.create_task(asyncio.to_thread(serve.delete, APP))
+            async for _ in client:
+                pass
+            await deleted
+            return client.close_code, client.close_reason
+
+    code, reason = asyncio.run(until_closed())
+    assert code == 1001
+    assert reason is not None
+    assert "shutting down" in reason
