@@ -66,15 +66,19 @@ class ModelRouter(RequestRouter):
 class StickyRouter(ModelRouter):
     """Calls with a `session_id` go by the table; others as in `ModelRouter`.
 
-    A full or unreachable replica is waited for, never left, until Serve says that it is gone.
+    A full or unreachable replica is waited for, never left, until Serve says that it is gone. With `leave_when_full`
+    its calls go elsewhere meanwhile, and come back: for a deployment whose replicas hold of a session what saves time
+    (the prefix of a conversation), and nothing that it needs.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._table = StickyTable()
+        self._leave_when_full = False
 
-    def initialize_state(self, **kwargs: Any) -> None:
-        """Take `request_router_kwargs`: those of `StickyTable`."""
+    def initialize_state(self, *, leave_when_full: bool = False, **kwargs: Any) -> None:
+        """Take `request_router_kwargs`: `leave_when_full` and those of `StickyTable`."""
+        self._leave_when_full = leave_when_full
         self._table = StickyTable(**kwargs)
 
     def _ranks(self, candidates: list[RunningReplica], pending: PendingRequest) -> list[list[RunningReplica]]:
@@ -84,7 +88,10 @@ class StickyRouter(ModelRouter):
             return super()._ranks(candidates, pending)
         model = pending.metadata.multiplexed_model_id
         having = [_name(replica) for replica in _having(candidates, pending)]
-        return [[by_name[self._table.choose(session_id, by_name, now_s(), model=model, having=having)]]]
+        home = by_name[self._table.choose(session_id, by_name, now_s(), model=model, having=having)]
+        if not self._leave_when_full:
+            return [[home]]
+        return [[home], [replica for replica in candidates if replica is not home]]
 
 
 def _name(replica: RunningReplica) -> str:

@@ -204,6 +204,18 @@ def test_a_lease_granted_to_one_who_has_gone_is_given_back() -> None:
     scene(act)
 
 
+def test_one_who_goes_with_the_end_of_the_load_gets_no_lease() -> None:
+    async def act(residency: Residency[Model], loader: Loader) -> None:
+        waiter = asyncio.create_task(residency.lease("b"))
+        loader.when_warm = waiter.cancel
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        assert residency.residents == ("a", "b")
+        assert all(each.in_use == 0 for each in residency.report())
+
+    scene(act)
+
+
 def test_a_load_that_nobody_wants_any_more_is_not_begun() -> None:
     async def act(residency: Residency[Model], loader: Loader) -> None:
         first = asyncio.create_task(residency.load("b"))
