@@ -56,6 +56,8 @@ class DeadlineConfig(Frozen):
     """For each next block of sound."""
     avatar_s: float = Field(default=2, gt=0)
     """For the pictures of one block."""
+    model_load_s: float = Field(default=600, gt=0)
+    """For a model that is loaded or unloaded by `/v1/admin/models`."""
 
 
 class AppConfig(Frozen):

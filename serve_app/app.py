@@ -17,8 +17,8 @@ from serve_app.gateway.deployment import Gateway
 def build_app(args: AppConfig) -> serve.Application:
     """Bind the graph. `args` stands in the Serve config; its `deployments` override the options given here."""
     asr = _deployment(Asr, request_router_config=_STICKY).bind(args.asr)
-    llm = _deployment(Llm, request_router_config=_STICKY).bind(args.llm)
-    tts = _deployment(Tts).bind(args.tts)
+    llm = _deployment(Llm, request_router_config=_NEAR_ITS_PREFIX).bind(args.llm)
+    tts = _deployment(Tts, request_router_config=_BY_MODEL).bind(args.tts)
     avatar = None if args.avatar is None else _deployment(Avatar, request_router_config=_STICKY).bind(args.avatar)
     gateway = _deployment(
         serve.ingress()(Gateway),
@@ -29,7 +29,22 @@ def build_app(args: AppConfig) -> serve.Application:
     return gateway.bind(asr, llm, tts, avatar, args)
 
 
-_STICKY = RequestRouterConfig.model_validate({"request_router_class": "deployments.runtime.router:StickyRouter"})
+def _router(name: str, **kwargs: Any) -> RequestRouterConfig:
+    return RequestRouterConfig.model_validate(
+        {
+            "request_router_class": f"deployments.runtime.router:{name}",
+            "request_router_kwargs": kwargs,
+            # How old a router's knowledge of the models in a replica may be.
+            "request_routing_stats_period_s": 1.0,
+        }
+    )
+
+
+_STICKY = _router("StickyRouter")
+_NEAR_ITS_PREFIX = _router("StickyRouter", leave_when_full=True)
+"""A conversation stays where its prefix is cached; any other replica can go on with it, so it waits for none."""
+_BY_MODEL = _router("ModelRouter")
+"""Clauses of one reply are spoken by several replicas at once."""
 
 _ABOVE_OUR_LIMITS = 1000
 """Admission is the Gateway's: at Serve's own limit a WebSocket hangs or gets a bare HTTP 500."""

@@ -82,7 +82,7 @@ class Utterance:
         self._closed = True
         async with self._turn:
             if self._next_n > 0:
-                request = AsrPush(self._id, self._next_n, close=True)
+                request = AsrPush(self._id, self._next_n, close=True, options=self._options)
                 with contextlib.suppress(StageError):
                     await self._port.push(self._session_id, request, deadline_s=self._deadline_s)
 

@@ -20,6 +20,8 @@ class AsrOptions:
     """`translate`: into English."""
     live: bool = True
     """Somebody waits for each word. False for files, which must not slow those down."""
+    model: str = ""
+    """One of the engine's models; empty takes the default. Engines with one model do not look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,11 @@ class AsrPush:
     options: AsrOptions = AsrOptions()
     """Read at n = 0."""
     version: int = 1
+
+    @property
+    def model(self) -> str:
+        """What the router goes by, so the same in all pushes of an utterance."""
+        return self.options.model
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import grpc
 from ray.exceptions import RayActorError, RayTaskError, TaskCancelledError
+from ray.serve._private.replica_result import ReplicaResult
 from ray.serve._private.utils import generate_request_id
 from ray.serve.context import _get_serve_request_context, _serve_request_context
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
@@ -26,14 +27,22 @@ _GONE = (RayActorError, TaskCancelledError, BackPressureError, DeploymentUnavail
 _GONE_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
-async def call(handle: DeploymentHandle[Any], method: str, *args: Any, deadline_s: float, session_id: str = "") -> Any:
+async def call(
+    handle: DeploymentHandle[Any],
+    method: str,
+    *args: Any,
+    deadline_s: float,
+    session_id: str = "",
+    model: str = "",
+) -> Any:
     """Await the one reply of `method(*args)`; the call is cancelled with its caller and when `deadline_s` passes.
 
+    `session_id` and `model` are what our routers go by.
     With no replica alive it waits for one. Serve itself repeats a call whose replica died before it answered, on the
     replica that the router then names. Raises StageUnavailable, StageTimeout, EngineFailed, and any ParleyError that
     the stage raised.
     """
-    bound = handle.options(method_name=method, session_id=session_id, _by_reference=False)
+    bound = handle.options(method_name=method, session_id=session_id, multiplexed_model_id=model, _by_reference=False)
     with _own_request_context():
         response = bound.remote(*args)
     deadline = asyncio.timeout(deadline_s)
@@ -45,8 +54,43 @@ async def call(handle: DeploymentHandle[Any], method: str, *args: Any, deadline_
         _translate(error, deadline, deadline_s, handle.deployment_name)
 
 
+async def broadcast(handle: DeploymentHandle[Any], method: str, *args: Any, deadline_s: float) -> list[Any]:
+    """What each replica that runs now answers to `method(*args)`, or the ParleyError that `call` would raise.
+
+    Serve bounds no replica's queue here: for control, not for the data plane. Raises StageUnavailable where none runs.
+    """
+    bound = handle.options(_by_reference=False)
+    with _own_request_context():
+        response = bound.broadcast(method, *args)
+    name = handle.deployment_name
+    deadline = asyncio.timeout(deadline_s)
+    try:
+        async with deadline:
+            results = await response._fetch_replica_results_async()
+    except BaseException as error:
+        _translate(error, deadline, deadline_s, name)
+    return await asyncio.gather(*(_answer(result, deadline_s, name) for result in results))
+
+
+async def _answer(result: ReplicaResult, deadline_s: float, deployment: str) -> Any:
+    """One replica's answer or error."""
+    deadline = asyncio.timeout(deadline_s)
+    try:
+        async with deadline:
+            return await result.get_async()
+    except BaseException as error:
+        result.cancel()
+        try:
+            _translate(error, deadline, deadline_s, deployment)
+        except ParleyError as translated:
+            return translated
+
+
 class ServePush(Generic[RequestT, ReplyT]):
-    """A PushPort over the method `method(session_id, request)` of a deployment with a sticky router."""
+    """A PushPort over the method `method(session_id, request)` of a deployment with a sticky router.
+
+    A request that has a `model` seats its session on a replica that has it.
+    """
 
     def __init__(self, handle: DeploymentHandle[Any], method: str) -> None:
         self._handle = handle
@@ -55,7 +99,13 @@ class ServePush(Generic[RequestT, ReplyT]):
     async def push(self, session_id: str, request: RequestT, *, deadline_s: float) -> ReplyT:
         """Send one request to the session's replica and await its reply; errors as in `call`."""
         reply: ReplyT = await call(
-            self._handle, self._method, session_id, request, deadline_s=deadline_s, session_id=session_id
+            self._handle,
+            self._method,
+            session_id,
+            request,
+            deadline_s=deadline_s,
+            session_id=session_id,
+            model=getattr(request, "model", ""),
         )
         return reply
 
@@ -75,11 +125,18 @@ class ServeStream(Generic[RequestT, ReplyT]):
     async def stream(self, request: RequestT, *, deadline_s: float) -> AsyncGenerator[ReplyT, None]:
         """Yield the items; `deadline_s` bounds the wait for each. Closing this generator stops the producer.
 
-        A request with a `session_id` sticks to its replica where the deployment's router is sticky. Raises
+        A request with a `session_id` sticks to its replica where the deployment's router is sticky, one with a `model`
+        goes to a replica that has it. Raises
         StageUnavailable, StageTimeout, EngineFailed, and any ParleyError that the stage raised.
         """
         session_id = getattr(request, "session_id", "")
-        handle = self._handle.options(method_name=self._method, stream=True, session_id=session_id, _by_reference=False)
+        handle = self._handle.options(
+            method_name=self._method,
+            stream=True,
+            session_id=session_id,
+            multiplexed_model_id=getattr(request, "model", ""),
+            _by_reference=False,
+        )
         with _own_request_context():
             items = cast("DeploymentResponseGenerator[ReplyT]", handle.remote(request))
         try:

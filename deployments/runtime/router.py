@@ -1,14 +1,11 @@
-"""Sticky routing: a session's calls reach the replica that holds its state. Rests on Serve's alpha router interface.
+"""Routing by session and by model. Rests on Serve's alpha router interface.
 
 Serve's default router ignores `session_id`; its consistent-hash router put 4 sessions on 3 replicas as 3/1/0 and moves
-sessions whenever replicas change. Each calling replica has its own router and so its own table.
+sessions whenever replicas change. Each calling replica has its own router and so its own table. Which models a replica
+has it says by `record_routing_stats`.
 """
 
 import random
-import zlib
-from collections import Counter, OrderedDict
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from ray.serve._private.common import RequestMetadata
@@ -17,78 +14,19 @@ from ray.serve._private.request_router.replica_wrapper import RunningReplica
 from ray.serve._private.request_router.request_router import RequestRouter
 
 from deployments.runtime.clock import now_s
+from deployments.runtime.residents_stat import residents_in
+from deployments.runtime.sticky_table import StickyTable
 
 
-@dataclass(slots=True)
-class _Seat:
-    replica: str
-    used_s: float
+class ModelRouter(RequestRouter):
+    """Each call to the shorter queue of two replicas, taken at random from those that have its model if it names one.
 
-
-class StickyTable:
-    """Which replica has which session. Pure: replicas are names, time is an argument."""
-
-    def __init__(self, *, idle_s: float = 900.0, max_sessions: int = 10_000) -> None:
-        """A session not heard of for `idle_s` is forgotten, the least recent one when there are over `max_sessions`."""
-        if idle_s <= 0 or max_sessions < 1:
-            raise ValueError(f"idle_s and max_sessions must be positive, not {idle_s} and {max_sessions}")
-        self._idle_s = idle_s
-        self._max_sessions = max_sessions
-        self._seats: OrderedDict[str, _Seat] = OrderedDict()
-        self._count: Counter[str] = Counter()
-
-    def __len__(self) -> int:
-        return len(self._seats)
-
-    def choose(self, session_id: str, replicas: Collection[str], now_s: float) -> str:
-        """The session's replica: the one it has as long as that lives, else the one with the fewest sessions.
-
-        `replicas` are those alive now, at least one.
-        """
-        self._forget_idle(now_s)
-        seat = self._seats.get(session_id)
-        if seat is not None and seat.replica in replicas:
-            seat.used_s = now_s
-            self._seats.move_to_end(session_id)
-            return seat.replica
-        if seat is not None:
-            self._forget(session_id)
-        if len(self._seats) >= self._max_sessions:
-            self._forget(next(iter(self._seats)))
-        # Among equals by hash: many callers with few sessions each must not all begin with the same replica.
-        chosen = min(replicas, key=lambda name: (self._count[name], zlib.crc32(f"{session_id} {name}".encode())))
-        self._seats[session_id] = _Seat(chosen, now_s)
-        self._count[chosen] += 1
-        return chosen
-
-    def _forget_idle(self, now_s: float) -> None:
-        while self._seats:
-            session_id, seat = next(iter(self._seats.items()))
-            if now_s - seat.used_s < self._idle_s:
-                return
-            self._forget(session_id)
-
-    def _forget(self, session_id: str) -> None:
-        replica = self._seats.pop(session_id).replica
-        self._count[replica] -= 1
-        if not self._count[replica]:
-            del self._count[replica]
-
-
-class StickyRouter(RequestRouter):
-    """Calls with a `session_id` go by the table; others to the shorter queue of two replicas taken at random.
-
-    A full or unreachable replica is waited for, never left, until Serve says that it is gone.
+    Where these are full, or none has it, from all.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._table = StickyTable()
         self._pending: dict[int, PendingRequest] = {}
-
-    def initialize_state(self, **kwargs: Any) -> None:
-        """Take `request_router_kwargs`: `idle_s`, `max_sessions`."""
-        self._table = StickyTable(**kwargs)
 
     @property
     def max_num_routing_tasks(self) -> int:
@@ -98,18 +36,16 @@ class StickyRouter(RequestRouter):
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> list[list[RunningReplica]]:
-        """One rank: the session's replica alone, or two of all."""
-        # Calls of the same moment see the same queues: out of all replicas they would all choose the same one.
-        two = random.sample(candidate_replicas, min(2, len(candidate_replicas)))
+        """Ranks: those to ask first, then those to ask where these are full."""
         if pending_request is None:
-            return [two]
-        # Without it Serve's loop would ask again at once, for ever, while the one candidate is full.
+            return [_two(candidate_replicas)]
+        # Without it Serve's loop would ask again at once, for ever, while the candidates are full.
         pending_request.routing_context.should_backoff = True
-        session_id = pending_request.metadata.session_id
-        by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
-        if not session_id or not by_name:
-            return [two]
-        return [[by_name[self._table.choose(session_id, by_name, now_s())]]]
+        return self._ranks(candidate_replicas, pending_request)
+
+    def _ranks(self, candidates: list[RunningReplica], pending: PendingRequest) -> list[list[RunningReplica]]:
+        having = _having(candidates, pending)
+        return [_two(having), _two(candidates)] if having else [_two(candidates)]
 
     # Serve finds the call for which a replica was chosen by `internal_request_id`, which all calls of one parent
     # request share: of several at once, all but one would wait for ever (measured: 2 of 4). Ours go by identity.
@@ -125,3 +61,49 @@ class StickyRouter(RequestRouter):
     ) -> PendingRequest | None:
         found = self._pending.get(id(request_metadata))
         return found if found is not None and not found.future.done() else None
+
+
+class StickyRouter(ModelRouter):
+    """Calls with a `session_id` go by the table; others as in `ModelRouter`.
+
+    A full or unreachable replica is waited for, never left, until Serve says that it is gone. With `leave_when_full`
+    its calls go elsewhere meanwhile, and come back: for a deployment whose replicas hold of a session what saves time
+    (the prefix of a conversation), and nothing that it needs.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._table = StickyTable()
+        self._leave_when_full = False
+
+    def initialize_state(self, *, leave_when_full: bool = False, **kwargs: Any) -> None:
+        """Take `request_router_kwargs`: `leave_when_full` and those of `StickyTable`."""
+        self._leave_when_full = leave_when_full
+        self._table = StickyTable(**kwargs)
+
+    def _ranks(self, candidates: list[RunningReplica], pending: PendingRequest) -> list[list[RunningReplica]]:
+        session_id = pending.metadata.session_id
+        by_name = {_name(replica): replica for replica in candidates}
+        if not session_id or not by_name:
+            return super()._ranks(candidates, pending)
+        model = pending.metadata.multiplexed_model_id
+        having = [_name(replica) for replica in _having(candidates, pending)]
+        home = by_name[self._table.choose(session_id, by_name, now_s(), model=model, having=having)]
+        if not self._leave_when_full:
+            return [[home]]
+        return [[home], [replica for replica in candidates if replica is not home]]
+
+
+def _name(replica: RunningReplica) -> str:
+    return str(replica.replica_id.unique_id)
+
+
+def _two(replicas: list[RunningReplica]) -> list[RunningReplica]:
+    # Calls of the same moment see the same queues: out of all replicas they would all choose the same one.
+    return random.sample(replicas, min(2, len(replicas)))
+
+
+def _having(replicas: list[RunningReplica], pending: PendingRequest) -> list[RunningReplica]:
+    """Those that have the model which the call names."""
+    model = pending.metadata.multiplexed_model_id
+    return [each for each in replicas if model in residents_in(each.routing_stats)] if model else []

@@ -11,6 +11,8 @@ from deployments.runtime.errors import ConfigError, StageUnavailable
 from deployments.runtime.logs import configure_logging
 from deployments.runtime.memory import keep_what_is_loaded
 from deployments.runtime.metrics import StageMetrics
+from deployments.runtime.model_report import Models, OnlyModel, ReplicaModels
+from deployments.runtime.residents_stat import RESIDENTS, replica_name
 from deployments.runtime.work import Work, WorkReport
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class StageReplica(Generic[ServerT]):
         self.problem = ""
         self.work = Work(StageMetrics(stage))
         self._engine: Any = None
+        self._models: Models = OnlyModel(choice.engine)
         self._server: ServerT | None = None
 
     async def start(self, build_server: Callable[[Any], ServerT]) -> None:
@@ -75,6 +78,8 @@ class StageReplica(Generic[ServerT]):
             logger.error("%s is not ready: %s", self.stage, error)
             return
         self._server = server
+        # An engine with several models says so by having a `Residency` of this name.
+        self._models = getattr(self._engine, "residency", None) or self._models
         keep_what_is_loaded()
         logger.info("%s runs the engine %s", self.stage, self.choice.engine)
 
@@ -90,6 +95,33 @@ class StageReplica(Generic[ServerT]):
         if self._server is None:
             raise StageUnavailable(f"{self.stage} is not ready: {self.problem or 'it is starting'}")
         return self._server
+
+    async def list_models(self) -> ReplicaModels:
+        """The models that this replica has or could load."""
+        if self._server is None:
+            return ReplicaModels(replica=replica_name(), engine=self.choice.engine, problem=self.problem or "starting")
+        return ReplicaModels(
+            replica=replica_name(),
+            engine=self.choice.engine,
+            budget_gib=self._models.budget_gib,
+            models=self._models.report(),
+        )
+
+    async def load_model(self, name: str) -> ReplicaModels:
+        """Have a model loaded. Raises NotFound, StageUnavailable and ServerFull."""
+        self.server  # noqa: B018 - raises
+        await self._models.load(name)
+        return await self.list_models()
+
+    async def unload_model(self, name: str) -> ReplicaModels:
+        """Unload a model. Raises NotFound, Conflict while it is used, and StageUnavailable."""
+        self.server  # noqa: B018 - raises
+        await self._models.unload(name)
+        return await self.list_models()
+
+    async def record_routing_stats(self) -> dict[str, Any]:
+        """Called by Serve every `request_routing_stats_period_s`: what `router.py` is told of this replica."""
+        return {RESIDENTS: () if self._server is None else self._models.residents}
 
     async def check_health(self) -> None:
         """Called by Serve every `health_check_period_s`; raises to get a new replica."""

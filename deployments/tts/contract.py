@@ -42,6 +42,8 @@ class SpeechRequest:
     """0.25 to 4; 1 is the voice's own pace."""
     sample: VoiceSample | None = None
     """Of a cloned voice that the replica said it does not know."""
+    model: str = ""
+    """One of the engine's models; empty takes the default. Engines with one model do not look at it."""
     session_id: str = ""
     version: int = 1
 

@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.runtime.errors import Forbidden, ParleyError
 from serve_app.gateway.http_errors import error_response
-from serve_app.gateway.keys import ApiKeys, bearer
+from serve_app.gateway.keys import AdminKeys, ApiKeys, bearer
 from serve_app.gateway.origins import OriginPolicy
 
 OPEN_TO_ALL = frozenset({"/livez", "/readyz", "/metrics"})
@@ -14,6 +14,8 @@ OPEN_TO_ALL = frozenset({"/livez", "/readyz", "/metrics"})
 KEYED = ("/v1/", "/api/v1/")
 """What only the owners of a key may use."""
 
+ADMIN = "/v1/admin/"
+"""What only the owners of an admin key may use."""
 
 CALLS = "/v1/realtime/calls"
 """Opened by client secrets too, which browsers have: as with the WebSocket, its entrance checks."""
@@ -22,10 +24,11 @@ CALLS = "/v1/realtime/calls"
 class Guard:
     """ASGI middleware. The WebSocket's key is the entrance's business, since only there a client can be told."""
 
-    def __init__(self, app: ASGIApp, origins: OriginPolicy, keys: ApiKeys) -> None:
+    def __init__(self, app: ASGIApp, origins: OriginPolicy, keys: ApiKeys, admin: AdminKeys) -> None:
         self._app = app
         self._origins = origins
         self._keys = keys
+        self._admin = admin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer 401 or 403."""
@@ -49,5 +52,7 @@ class Guard:
         if refusal is not None:
             raise Forbidden(refusal)
         path = scope["path"]
-        if scope["type"] == "http" and path.startswith(KEYED) and path != CALLS and not path.startswith(CALLS + "/"):
+        if path.startswith(ADMIN):
+            self._admin.check(bearer(headers.get("authorization")))
+        elif scope["type"] == "http" and path.startswith(KEYED) and path != CALLS and not path.startswith(CALLS + "/"):
             self._keys.check(bearer(headers.get("authorization")))

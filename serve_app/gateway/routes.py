@@ -15,6 +15,7 @@ from deployments.runtime.errors import InvalidRequest, TooLarge
 from serve_app.gateway.client_secrets import ClientSecrets
 from serve_app.gateway.guard import Guard
 from serve_app.gateway.http_errors import exception_handlers
+from serve_app.gateway.keys import AdminKeys, ApiKeys
 from serve_app.gateway.origins import OriginPolicy
 from serve_app.gateway.realtime.entrance import Entrance
 from serve_app.session.settings import SessionSettings
@@ -29,15 +30,23 @@ def build_asgi_app(
     origins: OriginPolicy,
     routes: Sequence[BaseRoute],
     lifespan: Lifespan | None = None,
+    admin: ApiKeys | None = None,
 ) -> Starlette:
-    """The realtime endpoints and `routes`, behind the guard."""
+    """The realtime endpoints and `routes`, behind the guard. `admin` are the keys to /v1/admin."""
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", entrance.serve),
             client_secret_route(entrance.secrets, entrance.defaults),
             *routes,
         ],
-        middleware=[Middleware(Guard, origins=origins, keys=entrance.keys)],
+        middleware=[
+            Middleware(
+                Guard,
+                origins=origins,
+                keys=entrance.keys,
+                admin=AdminKeys(admin or ApiKeys(), entrance.keys),
+            )
+        ],
         exception_handlers=exception_handlers(),
         lifespan=lifespan,
     )

@@ -18,12 +18,15 @@ from deployments.avatar.client import AvatarClient
 from deployments.avatar.contract import AvatarInfo, Portrait
 from deployments.avatar.deployment import AvatarDescription
 from deployments.llm.client import LlmClient
-from deployments.runtime.calls import ServePush, ServeStream
+from deployments.runtime.calls import ServePush, ServeStream, broadcast
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
+from deployments.runtime.errors import ParleyError
 from deployments.runtime.metrics import ConversationMetrics
+from deployments.runtime.model_report import ReplicaModels
 from deployments.tts.client import TtsClient
 from serve_app.gateway import page
+from serve_app.gateway.admin import admin_routes
 from serve_app.gateway.avatar_desk import AvatarDesk
 from serve_app.gateway.avatars import avatar_routes
 from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
@@ -31,7 +34,7 @@ from serve_app.gateway.clips import clip_routes
 from serve_app.gateway.coming_back import ComingBack
 from serve_app.gateway.conversations import conversation_routes
 from serve_app.gateway.health import health_routes
-from serve_app.gateway.keys import ApiKeys
+from serve_app.gateway.keys import ADMIN_VARIABLE, ApiKeys
 from serve_app.gateway.metrics import agent_address, metrics_route
 from serve_app.gateway.models import model_routes
 from serve_app.gateway.origins import OriginPolicy
@@ -83,6 +86,7 @@ class GatewayServer:
             client = AvatarClient(ServePush(avatar, "push"), config.deadlines.avatar_s)
             self._faces = Faces(client, self._portrait)
         self._desk: AvatarDesk | None = None
+        self._stages = {name.lower(): handle for name, handle in stages.items()}
         self._readiness = Readiness(stages)
         self._metrics = ConversationMetrics()
         self._sessions = Sessions(self._make_session, config.gateway.max_sessions, self._metrics)
@@ -127,12 +131,14 @@ class GatewayServer:
             *model_routes(describe, self._started_s),
             voices_route(describe),
             metrics_route(agent_address),
+            *admin_routes(self._ask_all, self._stages, self._config.deadlines.model_load_s),
             *conversation_routes(self._store),
             *self._file_routes(),
             *page.routes(),
         ]
         origins = OriginPolicy(gateway.allowed_origins, gateway.public_url, keys.required)
-        return build_asgi_app(entrance, origins, routes, self._lifespan)
+        admin = ApiKeys.from_environment(os.environ, ADMIN_VARIABLE)
+        return build_asgi_app(entrance, origins, routes, self._lifespan, admin)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
@@ -176,6 +182,11 @@ class GatewayServer:
     async def _stage_avatars(self) -> tuple[AvatarInfo, ...]:
         avatar = (await self._readiness.describe(_DESCRIBE_S))["Avatar"]
         return avatar.avatars if isinstance(avatar, AvatarDescription) else ()
+
+    async def _ask_all(
+        self, stage: str, method: str, *args: Any, deadline_s: float
+    ) -> list[ReplicaModels | ParleyError]:
+        return await broadcast(self._stages[stage], method, *args, deadline_s=deadline_s)
 
     def _file_routes(self) -> list[Route]:
         """What needs no session: avatars, clips, single turns."""

@@ -1,12 +1,23 @@
 """The sticky table, and the router around it between real replicas."""
 
+import asyncio
 from collections import Counter
+from contextlib import aclosing
 from typing import Any
 
 import pytest
+from ray import serve
+from ray.serve.config import RequestRouterConfig
 from ray.serve.handle import DeploymentHandle
 
-from deployments.runtime.router import StickyTable
+from configs.schema import EngineChoice
+from deployments.llm.contract import Finished, LlmItem, LlmRequest, Message
+from deployments.llm.deployment import Llm
+from deployments.runtime.calls import ServeStream, broadcast, call
+from deployments.runtime.errors import NotFound
+from deployments.runtime.model_report import ReplicaModels
+from deployments.runtime.residents_stat import residents_in
+from deployments.runtime.sticky_table import StickyTable
 from tests.serve.probe import run
 
 
@@ -71,7 +82,32 @@ def test_equal_replicas_are_not_always_taken_in_the_same_order() -> None:
     assert first == {"a", "b", "c"}
 
 
-@pytest.mark.parametrize("wrong", [{"idle_s": 0.0}, {"max_sessions": 0}])
+def test_a_session_goes_to_a_replica_that_has_its_model() -> None:
+    table = StickyTable()
+    for n in range(3):
+        table.choose(f"s{n}", ["a"], 0.0)
+    assert table.choose("t", ["a", "b"], 0.0, model="m", having=["a"]) == "a"
+    assert table.choose("t", ["a", "b"], 0.0, model="m", having=["b"]) == "a", "it stays where it is"
+    assert table.choose("t", ["a", "b"], 0.0) == "b", "without a model it is another matter"
+    assert table.choose("u", ["a", "b"], 0.0, model="m", having=["gone"]) == "a", "t has had it loaded there"
+
+
+def test_a_replica_is_not_overfilled_for_its_model() -> None:
+    table = StickyTable(model_lead=3)
+    chosen = [table.choose(f"s{n}", ["a", "b"], 0.0, model="m", having=["a"]) for n in range(6)]
+    assert chosen == ["a", "a", "a", "b", "a", "b"]
+
+
+def test_a_model_that_nobody_has_goes_where_the_fewest_sessions_are_and_stays_there() -> None:
+    table = StickyTable(idle_s=10)
+    table.choose("s", ["a"], 0.0)
+    assert table.choose("t", ["a", "b"], 0.0, model="m") == "b"
+    assert table.choose("u", ["a", "b"], 0.0, model="m") == "b"
+    table.choose("v", ["b"], 20.0)
+    assert table.choose("w", ["a", "b"], 20.0, model="m") == "a", "those with the model are forgotten"
+
+
+@pytest.mark.parametrize("wrong", [{"idle_s": 0.0}, {"max_sessions": 0}, {"model_lead": 0}])
 def test_senseless_bounds_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         StickyTable(**wrong)
@@ -101,3 +137,60 @@ class TestBetweenReplicas:
         assert moved == {session_id for session_id, pid in before.items() if pid == killed}
         assert len(moved) == 2
         assert killed not in after.values()
+
+    def test_calls_go_to_the_replica_that_has_their_model(self, serve_url: str) -> None:
+        handle = deploy_models()
+        try:
+            asyncio.run(prefer_the_one_that_has_it(handle))
+        finally:
+            serve.delete("models")
+
+
+def deploy_models() -> DeploymentHandle[Any]:
+    """Two replicas, each with one model of two."""
+    options = {"models": {"small": {}, "large": {"load_ms": 100}}, "residency": {"budget_gib": 2}}
+    choice = EngineChoice(engine="fake", options=options)
+    router = {
+        "request_router_class": "deployments.runtime.router:StickyRouter",
+        "request_routing_stats_period_s": 0.2,
+    }
+    app = serve.deployment(
+        name="Llm",
+        num_replicas=2,
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=100,
+        graceful_shutdown_wait_loop_s=0.1,
+        graceful_shutdown_timeout_s=2.0,
+        request_router_config=RequestRouterConfig.model_validate(router),
+    )(Llm).bind(choice)
+    handle: DeploymentHandle[Any] = serve.run(app, name="models", route_prefix=None)
+    return handle
+
+
+async def prefer_the_one_that_has_it(handle: DeploymentHandle[Any]) -> None:
+    async def having_large() -> set[str]:
+        answers = await broadcast(handle, "list_models", deadline_s=10)
+        assert len(answers) == 2
+        return {each.replica for each in answers for m in each.models if (m.name, m.state) == ("large", "resident")}
+
+    def told() -> set[str]:
+        router: Any = handle._router
+        replicas = router._asyncio_router.request_router.curr_replicas.values()
+        return {each.replica_id.unique_id for each in replicas if "large" in residents_in(each.routing_stats)}
+
+    async def generate(session_id: str) -> None:
+        request = LlmRequest((Message("user", "hello"),), model="large", session_id=session_id)
+        async with aclosing(
+            ServeStream[LlmRequest, LlmItem](handle, "generate").stream(request, deadline_s=10)
+        ) as items:
+            assert [type(item) async for item in items][-1] is Finished
+
+    assert await having_large() == set()
+    loaded: ReplicaModels = await call(handle, "load_model", "large", deadline_s=10)
+    async with asyncio.timeout(20):
+        while told() != {loaded.replica}:  # noqa: ASYNC110 - the controller tells the router, which wakes nobody
+            await asyncio.sleep(0.05)
+    await asyncio.gather(*(generate(session_id) for session_id in ["", *map(str, range(6))] * 2))
+    assert await having_large() == {loaded.replica}
+    answers = await broadcast(handle, "load_model", "huge", deadline_s=10)
+    assert [type(each) for each in answers] == [NotFound, NotFound]

@@ -5,6 +5,7 @@ import statistics
 import time
 from typing import Any
 
+import httpx
 import pytest
 import websockets
 from ray import serve
@@ -19,6 +20,7 @@ from tests.serve.talking import Client, hold, realtime_address, recording
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
 APP = "work"
+MODELS = {"first": {"memory_gib": 1}, "second": {"memory_gib": 2, "load_ms": 50}, "broken": {"failing_loads": 99}}
 LONG = " ".join(f"word{n}" for n in range(400)) + "."
 
 
@@ -28,7 +30,7 @@ def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     config = AppConfig.model_validate(
         {
             "asr": {"engine": "fake", "options": {"script": ["stop it please"]}},
-            "llm": {"engine": "fake", "options": {"replies": [LONG], "token_ms": 100}},
+            "llm": {"engine": "fake", "options": {"replies": [LONG], "token_ms": 100, "models": MODELS}},
             "tts": {"engine": "fake", "options": {"word_ms": 300, "block_delay_ms": 90}},
             "avatar": None,
             "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
@@ -94,6 +96,25 @@ def test_after_a_cancellation_too_counted_from_before_it_is_sent(url: str) -> No
         assert statistics.median(slowest) < 100, slowest
 
     hold(url, scene)
+
+
+def test_models_are_listed_loaded_and_unloaded(url: str) -> None:
+    def states(answer: httpx.Response) -> dict[str, dict[str, str]]:
+        assert answer.status_code == 200, answer.text
+        return {each["stage"]: {m["name"]: m["state"] for m in each["models"]} for each in answer.json()["data"]}
+
+    with httpx.Client(base_url=f"{url}/v1/admin", timeout=20) as operator:
+        listed = states(operator.get("/models"))
+        assert listed["llm"] == {"first": "resident", "second": "absent", "broken": "absent"}
+        assert listed["asr"] == listed["tts"] == {"fake": "resident"}
+        second = {"stage": "llm", "model": "second"}
+        assert states(operator.post("/models/load", json=second))["llm"]["second"] == "resident"
+        assert states(operator.post("/models/unload", json=second))["llm"]["second"] == "absent"
+        broken = operator.post("/models/load", json={"stage": "llm", "model": "broken"})
+        assert broken.status_code == 503
+        assert "was told not to load" in broken.json()["error"]["message"]
+        only = operator.post("/models/unload", json={"stage": "tts", "model": "fake"})
+        assert only.status_code == 409
 
 
 def test_a_websocket_is_closed_with_a_reason_when_its_replica_stops(url: str) -> None:
