@@ -81,7 +81,7 @@ class GatewayServer:
         if avatar is not None:
             stages["Avatar"] = avatar
             client = AvatarClient(ServePush(avatar, "push"), config.deadlines.avatar_s)
-            self._faces = Faces(client, self._portrait)
+            self._faces = Faces(client, self._portrait, self._check_avatar)
         self._desk: AvatarDesk | None = None
         self._readiness = Readiness(stages)
         self._metrics = ConversationMetrics()
@@ -110,7 +110,7 @@ class GatewayServer:
             lambda: initial_settings(self.live),
             self._limits,
             self._coming_back.take,
-            faces=self._faces is not None,
+            faces=self._faces,
         )
         self._calls = Calls(
             self._config.webrtc,
@@ -172,6 +172,10 @@ class GatewayServer:
     async def _portrait(self, avatar: str) -> Portrait | None:
         assert self._desk is not None
         return await self._desk.portrait(avatar)
+
+    async def _check_avatar(self, avatar: str) -> None:
+        assert self._desk is not None
+        await self._desk.check(avatar)
 
     async def _stage_avatars(self) -> tuple[AvatarInfo, ...]:
         avatar = (await self._readiness.describe(_DESCRIBE_S))["Avatar"]
