@@ -26,18 +26,20 @@ WORDS = " ".join(f"word{n}" for n in range(30)) + "."
 @pytest.fixture(scope="module")
 def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A graph whose voice is not much faster than real time."""
-    config = AppConfig.model_validate(
-        {
-            "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
-            "llm": {"engine": "fake", "options": {"replies": ["It is noon."]}},
-            "tts": {"engine": "fake", "options": {"block_delay_ms": 150}},
-            "avatar": {"engine": "fake"},
-            "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
-        }
-    )
+    config = AppConfig.model_validate(_config(tmp_path_factory))
     serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
     yield f"{serve_url}/{APP}"
     serve.delete(APP)
+
+
+def _config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {
+        "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
+        "llm": {"engine": "fake", "options": {"replies": ["It is noon."]}},
+        "tts": {"engine": "fake", "options": {"block_delay_ms": 150}},
+        "avatar": {"engine": "fake"},
+        "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
+    }
 
 
 async def work(stage: str) -> WorkReport:
@@ -124,3 +126,30 @@ def test_what_is_wrong_is_said_in_the_one_shape(url: str) -> None:
             refused = client.post("/v1/avatar/clips", **request)
             assert refused.status_code == status
             assert set(refused.json()["error"]) == {"message", "type", "code", "param"}
+
+
+def test_a_film_that_fails_in_the_middle_breaks_off_through_the_proxy(
+    serve_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    failing = {"engine": "fake", "options": {"fail_at": "render", "fail_at_block": 12}}
+    config = AppConfig.model_validate({**_config(tmp_path_factory), "avatar": failing})
+    serve.run(build_app(config), name="failing", route_prefix="/failing")
+    try:
+        film = bytearray()
+
+        def read() -> None:
+            with client.stream("POST", "/v1/avatar/clips", json={"input": WORDS}) as answer:
+                assert answer.status_code == 200
+                for piece in answer.iter_bytes():
+                    film.extend(piece)
+
+        with (
+            httpx.Client(base_url=f"{serve_url}/failing", timeout=30) as client,
+            pytest.raises(httpx.RemoteProtocolError),
+        ):
+            read()
+        seen = watched(bytes(film)).numbers
+        assert seen == list(range(len(seen)))
+        assert 5 <= len(seen) <= 60
+    finally:
+        serve.delete("failing")
