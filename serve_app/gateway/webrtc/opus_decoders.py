@@ -52,7 +52,7 @@ class LibOpusDecoder:
         error = ctypes.c_int()
         self._decode = library.opus_decode
         self._state = ctypes.c_void_p(library.opus_decoder_create(RATE_HZ, 1, ctypes.byref(error)))
-        if error.value or not self._state:
+        if error.value or not self._state.value:
             raise MemoryError(f"libopus gave no decoder (error {error.value})")
         self._sound = (ctypes.c_int16 * _MOST_SAMPLES)()
         weakref.finalize(self, library.opus_decoder_destroy, self._state)
