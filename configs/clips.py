@@ -24,5 +24,10 @@ class ClipsConfig(BaseModel):
     """How long the body of a request may take to arrive."""
     lead_s: float = Field(default=2.0, ge=0.2, le=30)
     """How much of a clip is made ahead of what its reader has taken."""
+    burst_s: float = Field(default=20.0, ge=1, le=3600)
+    """So much of a clip is made as fast as its reader takes it; from then on `speed`."""
+    speed: float | None = Field(default=2.0, ge=1, le=100)
+    """Times real time. A proxy that takes everything at once would else hold a whole film for a reader who reads
+    nothing. None: no bound but the reader's own, for a way on which that is felt."""
     bitrate_kbps: int = Field(default=1200, ge=50, le=20_000)
     """Of a clip's picture."""

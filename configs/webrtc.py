@@ -18,6 +18,10 @@ class IceServer(BaseModel):
     credential_env: str = Field(default="PARLEY_TURN_CREDENTIAL", min_length=1)
     """The environment variable that holds the credential, so that no file has it."""
 
+    for_clients: bool = True
+    """Whether clients are told of it, with the credential, by `GET /v1/realtime/calls/ice_servers`: the page uses it.
+    Only those are told who may call."""
+
     @property
     def relays(self) -> bool:
         """It is a TURN server."""

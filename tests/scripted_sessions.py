@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 import uvicorn
 from starlette.types import ASGIApp
 
+from deployments.avatar.client import AvatarClient
+from deployments.avatar.contract import AvatarPush, AvatarReply
+from deployments.runtime.errors import NotFound, StageUnavailable
+from deployments.runtime.local import LocalPush
 from serve_app.gateway.sessions import LiveSession, Resumed
 from serve_app.session import events as ev
 from serve_app.session.closing import Closing
 from serve_app.session.commands import Command
 from serve_app.session.ids import new_id
+from serve_app.session.screen import Faces
 from serve_app.session.settings import SessionSettings
 from serve_app.store.resuming import not_resumable
 
@@ -113,3 +118,19 @@ async def until(condition: Callable[[], bool]) -> None:
     """Let everything else run until something is so."""
     while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
         await asyncio.sleep(0)
+
+
+def faces_without(deleted: str) -> Faces:
+    """Faces of which one avatar was deleted; nobody draws them."""
+
+    async def nobody(session_id: str, push: AvatarPush) -> AvatarReply:
+        raise StageUnavailable("nobody draws here")
+
+    async def no_portrait(avatar: str) -> None:
+        return None
+
+    async def check(avatar: str) -> None:
+        if avatar == deleted:
+            raise NotFound(f"There is no avatar {avatar!r}.", "avatar_not_found", "avatar")
+
+    return Faces(AvatarClient(LocalPush(nobody), 1.0), no_portrait, check)

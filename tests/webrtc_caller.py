@@ -1,7 +1,7 @@
 """A client that calls by WebRTC, with aiortc in the test's own loop, and the gateway's app it calls."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from typing import Any
@@ -34,6 +34,7 @@ from serve_app.gateway.sessions import LiveSession, MakeSession, Sessions
 from serve_app.gateway.webrtc.calls import CallBook, Calls
 from serve_app.gateway.webrtc.entrance import call_routes
 from serve_app.gateway.webrtc.face import FaceControl, NoFace
+from serve_app.session.screen import Faces
 from serve_app.session.settings import SessionSettings
 from tests.scripted_sessions import nobody_comes_back, served
 
@@ -78,8 +79,11 @@ class Callee:
         config: WebRtcConfig | None = None,
         book: CallBook | None = None,
         face_of: Callable[[LiveSession], FaceControl] = lambda _: NoFace(),
+        faces: Faces | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.sessions = Sessions(make, max_sessions)
+        self._faces = faces
         self._keys = ApiKeys(keys)
         self.calls = Calls(
             # Only 127.0.0.1, also where keys are wanted.
@@ -89,11 +93,11 @@ class Callee:
             book or LoneBook(),
             local_only=True,
             face_of=face_of,
-            environment={},
+            environment=environment or {},
         )
 
     def app(self) -> Starlette:
-        entrance = Entrance(self._keys, SECRETS, self.sessions, SessionSettings, Limits, nobody_comes_back)
+        entrance = Entrance(self._keys, SECRETS, self.sessions, SessionSettings, Limits, nobody_comes_back, self._faces)
         routes = [*call_routes(entrance, self.calls), *page.routes()]
         return build_asgi_app(entrance, OriginPolicy(keyed=self._keys.required), routes)
 

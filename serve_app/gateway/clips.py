@@ -19,6 +19,7 @@ from serve_app.gateway.ahead import ahead
 from serve_app.gateway.departure import Streamed, gone, unless_it_leaves
 from serve_app.gateway.media_files import decoded
 from serve_app.gateway.mp4 import MEDIA_TYPE
+from serve_app.gateway.pace import paced
 from serve_app.gateway.speaking_face import as_mp4, filmed
 from serve_app.gateway.speech import Recording, Speech
 from serve_app.gateway.studio import Manner, Studio
@@ -58,8 +59,11 @@ async def _begun(studio: Studio, form: Form, held: AsyncExitStack) -> tuple[byte
     """The clip's first bytes and the rest: what cannot be made is refused before the answer begins."""
     asked = validated(_Clip, form.fields)
     face = await studio.face(asked)
+    config = studio.config
     film = filmed(face, await _speech(studio, form, asked))
-    chunks = ahead(as_mp4(film), max(1, int(1000 * studio.config.lead_s / BLOCK_MS)))
+    if config.speed is not None:
+        film = paced(film, BLOCK_MS / 1000, burst_s=config.burst_s, speed=config.speed)
+    chunks = ahead(as_mp4(film), max(1, int(1000 * config.lead_s / BLOCK_MS)))
     await held.enter_async_context(aclosing(chunks))
     first = b""
     while not first:  # a film has an end, which is never empty

@@ -10,6 +10,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from deployments.runtime.errors import ParleyError
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -35,7 +37,8 @@ async def unless_it_leaves(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 class Streamed(Response):
     """A body that is sent as it is made, no faster than the client takes it.
 
-    What fails after the first byte breaks the transfer off, so that nobody takes what came for the whole.
+    What fails after the first byte breaks the transfer off, so that nobody takes what came for the whole: a server that
+    is left without the last piece closes the connection.
     """
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], media_type: str, held: AsyncExitStack) -> None:
@@ -51,8 +54,11 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all of it; returns when the client leaves."""
         async with self._held:
-            with suppress(ClientDisconnect, OSError):  # a server's `send` raises OSError when nobody is there
-                await unless_it_leaves(receive, self._send(send))
+            try:
+                with suppress(ClientDisconnect, OSError):  # a server's `send` raises OSError when nobody is there
+                    await unless_it_leaves(receive, self._send(send))
+            except ParleyError as error:
+                log.warning("%s broke off: %s: %s", scope["path"], type(error).__name__, error)
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -84,7 +84,7 @@ class GatewayServer:
         if avatar is not None:
             stages["Avatar"] = avatar
             client = AvatarClient(ServePush(avatar, "push"), config.deadlines.avatar_s)
-            self._faces = Faces(client, self._portrait)
+            self._faces = Faces(client, self._portrait, self._check_avatar)
         self._desk: AvatarDesk | None = None
         self._stages = {name.lower(): handle for name, handle in stages.items()}
         self._readiness = Readiness(stages)
@@ -114,7 +114,7 @@ class GatewayServer:
             lambda: initial_settings(self.live),
             self._limits,
             self._coming_back.take,
-            faces=self._faces is not None,
+            faces=self._faces,
         )
         self._calls = Calls(
             self._config.webrtc,
@@ -178,6 +178,10 @@ class GatewayServer:
     async def _portrait(self, avatar: str) -> Portrait | None:
         assert self._desk is not None
         return await self._desk.portrait(avatar)
+
+    async def _check_avatar(self, avatar: str) -> None:
+        assert self._desk is not None
+        await self._desk.check(avatar)
 
     async def _stage_avatars(self) -> tuple[AvatarInfo, ...]:
         avatar = (await self._readiness.describe(_DESCRIBE_S))["Avatar"]

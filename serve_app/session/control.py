@@ -14,6 +14,7 @@ from serve_app.session.listening import Listening
 from serve_app.session.machine import Event, State
 from serve_app.session.replies import Plan, Replies
 from serve_app.session.response import Conversation
+from serve_app.session.screen import Screen
 from serve_app.session.settings import SessionSettings
 from serve_app.session.utterances import Utterances
 
@@ -30,6 +31,7 @@ class Obedient(Protocol):
     listening: Listening
     replies: Replies
     utterances: Utterances
+    screen: Screen
 
     def happen(self, event: Event, plan: Plan | None = None) -> None:
         """Let the state machine take a step."""
@@ -112,7 +114,9 @@ class Control:
 
     async def _update(self, command: cmd.Update) -> None:
         session = self._session
-        session.change_settings(session.settings.updated(command.patch))
+        settings = session.settings.updated(command.patch)
+        await session.screen.check_avatar(settings)
+        session.change_settings(settings)
         session.emit(ev.SessionUpdated(session.settings))
 
     async def _create_item(self, command: cmd.CreateItem) -> None:

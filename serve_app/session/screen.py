@@ -1,7 +1,7 @@
 """Whether a session shows a face, and which."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,10 @@ MOODS: Final[Mapping[State, Mood]] = {
 }
 
 
+async def _any(_: str) -> None:
+    """Nothing is ever deleted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Faces:
     """Where faces come from."""
@@ -31,6 +35,8 @@ class Faces:
     client: AvatarClient
     portrait: PortraitSource
     """An uploaded avatar by its id. Raises NotFound."""
+    check: Callable[[str], Awaitable[None]] = _any
+    """Raises NotFound for one that was deleted, which the stage may still know."""
 
 
 class Screen:
@@ -65,6 +71,12 @@ class Screen:
             raise InvalidRequest(
                 'This server has no face: use "output_modalities": ["audio"].', param="session.output_modalities"
             )
+
+    async def check_avatar(self, settings: SessionSettings) -> None:
+        """Raises NotFound where these begin to show an avatar that was deleted. One that is seen now may go on."""
+        avatar = settings.video.avatar if settings.video is not None else ""
+        if settings.shows_face and self._faces is not None and (self.face is None or avatar != self._avatar):
+            await self._faces.check(avatar)
 
     def configure(self, settings: SessionSettings) -> None:
         """Show what these ask for, from now on. A reply that is being spoken keeps its face."""

@@ -54,6 +54,8 @@ export class Call {
 
   async connect(url, key) {
     try {
+      // Before there is a description: with it, the browser begins to look for ways.
+      this.peer.setConfiguration({ iceServers: await fetchIceServers(url, key) });
       await this.peer.setLocalDescription();
       const answer = await this.offer(url, key);
       if (!answer.ok) {
@@ -68,7 +70,7 @@ export class Call {
   }
 
   offer(url, key) {
-    const headers = { "Content-Type": "application/sdp", ...(key && { Authorization: `Bearer ${key}` }) };
+    const headers = { "Content-Type": "application/sdp", ...authorization(key) };
     // The server learns this side's addresses from its checks, so none are gathered before.
     const body = this.peer.localDescription.sdp;
     return fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(ANSWER_MS) });
@@ -91,6 +93,19 @@ export class Call {
     this.close();
     tell?.({ code, reason: this.goodbye ?? "" });
   }
+}
+
+/** The STUN and TURN servers that the server is configured with. Without them a call may still connect. */
+async function fetchIceServers(url, key) {
+  const address = new URL(url, document.baseURI);
+  address.pathname += "/ice_servers";
+  address.search = "";
+  const answer = await fetch(address, { headers: authorization(key), signal: AbortSignal.timeout(ANSWER_MS) });
+  return answer.ok ? (await answer.json()).data : [];
+}
+
+function authorization(key) {
+  return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 /** Whether a call ended because there is no way for one. */

@@ -119,12 +119,13 @@ class Parlour:
             await serving
 
     def _app(self) -> Any:
+        faces = Faces(AvatarClient(LocalPush(self._avatar.push), 2.0), _no_portrait)
         around = Surroundings(
             asr=AsrClient(LocalPush(self._asr.push), 3.0),
             llm=LlmClient(LocalStream(self._llm.generate), 3.0),
             tts=TtsClient(LocalStream(self._tts.synthesize), 3.0),
             speech_model=LoudnessModel(),
-            faces=Faces(AvatarClient(LocalPush(self._avatar.push), 2.0), _no_portrait),
+            faces=faces,
         )
 
         def make(settings: SessionSettings, resumed: Resumed | None = None) -> LiveSession:
@@ -134,7 +135,7 @@ class Parlour:
 
         sessions = Sessions(make, 8)
         secrets = ClientSecrets(b"k" * 32, 600)
-        entrance = Entrance(ApiKeys(()), secrets, sessions, SessionSettings, Limits, nobody_comes_back, faces=True)
+        entrance = Entrance(ApiKeys(()), secrets, sessions, SessionSettings, Limits, nobody_comes_back, faces=faces)
         webrtc = WebRtcConfig(addresses=("127.0.0.1",))
         self._calls = Calls(
             webrtc,

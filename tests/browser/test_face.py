@@ -118,6 +118,28 @@ def test_the_face_in_a_call(browser: Browser, parlour: Parlour, open_page: PageO
     _is_shut(page)
 
 
+def test_a_call_of_the_page_looks_for_ways_with_the_servers_ice_servers(
+    browser: Browser, parlour: Parlour, open_page: PageOpener
+) -> None:
+    page = open_page(browser, parlour.url)
+    servers = [{"urls": "turn:127.0.0.1:9", "username": "parley", "credential": "secret"}]
+    page.route(
+        "**/v1/realtime/calls/ice_servers", lambda route: route.fulfill(json={"object": "list", "data": servers})
+    )
+    page.evaluate("""() => {
+      const use = RTCPeerConnection.prototype.setConfiguration;
+      RTCPeerConnection.prototype.setConfiguration = function (configuration) {
+        use.call(this, configuration);
+        window.used = this.getConfiguration().iceServers;
+      };
+    }""")
+    _ask(page)
+    expect(page.locator("#stage")).to_have_attribute("data-way", "call")
+    assert [(each["urls"], each["credential"]) for each in page.evaluate("window.used")] == [
+        (["turn:127.0.0.1:9"], "secret")
+    ]
+
+
 def test_where_udp_does_not_pass_it_is_the_websocket(
     browsers: Chromium, parlour: Parlour, open_page: PageOpener
 ) -> None:

@@ -181,6 +181,8 @@ class Scene:
     llm: fake_llm.Config = field(default_factory=fake_llm.Config)
     tts: fake_tts.Config = field(default_factory=fake_tts.Config)
     avatar: fake_avatar.Config | None = None
+    deleted_avatar: str = ""
+    """The stage may still know it."""
     """None: the server has no faces."""
     do: Sequence[tuple[float, Command]] = ()
     """Commands and when they are given."""
@@ -204,6 +206,10 @@ class Scene:
     def play(self) -> Log:
         """Play it to its end."""
         return run_virtual(self._play())
+
+    async def _check(self, avatar: str) -> None:
+        if avatar and avatar == self.deleted_avatar:
+            raise NotFound(f"There is no avatar {avatar!r}.")
 
     async def _play(self) -> Log:
         asr = AsrServer(fake_asr.Engine(self.asr))
@@ -236,7 +242,7 @@ class Scene:
             tts=TtsClient(LocalStream(tts.synthesize), self.stage_deadline_s),
             speech_model=LoudnessModel(),
             config=self.config,
-            faces=None if avatar is None else Faces(AvatarClient(LocalPush(render), 2.0), _no_portrait),
+            faces=None if avatar is None else Faces(AvatarClient(LocalPush(render), 2.0), _no_portrait, self._check),
             interruption=self.interruption,
         )
         settings = initial_settings(self.config).updated(self.settings)

@@ -234,6 +234,24 @@ def test_an_avatar_that_does_not_exist_is_said() -> None:
     assert [each.response.status for each in log.all(ev.ResponseDone)] == ["completed"]
 
 
+def test_an_avatar_that_was_deleted_is_refused_though_the_stage_knows_it() -> None:
+    scene = told(fake_avatar.Config(avatars=("pattern", "av_1")))
+    scene.deleted_avatar = "av_1"
+    scene.do = [(1.0, Update({"video": {"avatar": "av_1"}}, "evt_1"))]
+    log, plain = scene.play(), told(fake_avatar.Config()).play()
+    assert [(error["message"], error["event_id"]) for error in log.errors] == [("There is no avatar 'av_1'.", "evt_1")]
+    assert log.session.settings.video == plain.session.settings.video
+    assert len(blocks(log)) == len(blocks(plain)), "the face that is seen goes on"
+
+
+def test_who_sees_an_avatar_that_is_deleted_meanwhile_goes_on_seeing_it() -> None:
+    scene = told(fake_avatar.Config(avatars=("pattern", "av_1")))
+    scene.settings = {**FACE, "video": {"avatar": "av_1"}}
+    scene.deleted_avatar = "av_1"
+    scene.do = [(1.0, Update({"instructions": "be brief"}))]
+    assert scene.play().errors == []
+
+
 def test_it_can_be_switched_on_and_off() -> None:
     scene = told(fake_avatar.Config())
     scene.settings = {}

@@ -46,7 +46,15 @@ def scripted_url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> st
             "asr": {"engine": "fake", "options": {"script": ["what time is it"]}},
             "llm": {"engine": "fake", "options": {"replies": ["It is noon. Every clock says so."]}},
             "tts": {"engine": "fake", "options": {"block_delay_ms": 150}},
-            "avatar": {"engine": "fake"},
+            "avatar": {
+                "engine": "fake",
+                "options": {
+                    "avatars": ["pattern", "torn"],
+                    "failing_avatar": "torn",
+                    "fail_at": "render",
+                    "fail_at_block": 12,
+                },
+            },
             "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
         }
     )

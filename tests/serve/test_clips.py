@@ -44,7 +44,7 @@ def test_an_uploaded_avatar_says_something(scripted_url: str) -> None:
         assert sent.status_code == 201, sent.text
         avatar = sent.json()["id"]
         listed = client.get("/v1/avatars").json()["data"]
-        assert [each["id"] for each in listed] == ["pattern", avatar]
+        assert [each["id"] for each in listed] == ["pattern", "torn", avatar]
         assert client.get(f"/v1/avatars/{avatar}/preview").headers["content-type"] == "image/jpeg"
         clip = client.post("/v1/avatar/clips", json={"input": "one two three", "avatar": avatar})
         assert watched(clip.content).numbers == list(range(20))
@@ -105,3 +105,20 @@ def test_what_is_wrong_is_said_in_the_one_shape(scripted_url: str) -> None:
             refused = client.post("/v1/avatar/clips", **request)
             assert refused.status_code == status
             assert set(refused.json()["error"]) == {"message", "type", "code", "param"}
+
+
+def test_a_film_that_fails_in_the_middle_breaks_off_through_the_proxy(scripted_url: str) -> None:
+    film = bytearray()
+
+    def read() -> None:
+        clip = {"input": WORDS, "avatar": "torn"}
+        with client.stream("POST", "/v1/avatar/clips", json=clip) as answer:
+            assert answer.status_code == 200
+            for piece in answer.iter_bytes():
+                film.extend(piece)
+
+    with httpx.Client(base_url=scripted_url, timeout=30) as client, pytest.raises(httpx.RemoteProtocolError):
+        read()
+    seen = watched(bytes(film)).numbers
+    assert seen == list(range(len(seen)))
+    assert 5 <= len(seen) <= 60

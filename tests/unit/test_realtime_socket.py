@@ -27,9 +27,10 @@ from serve_app.session.closing import CLIENT_LEFT, CONNECTION_LOST, FAILED, IDLE
 from serve_app.session.commands import Append, CancelResponse, Commit
 from serve_app.session.recording import NullRecorder
 from serve_app.session.resuming import Carried
+from serve_app.session.screen import Faces
 from serve_app.session.settings import SessionSettings
 from serve_app.store.resuming import not_resumable
-from tests.scripted_sessions import ScriptedSession, SessionMaker, served, until
+from tests.scripted_sessions import ScriptedSession, SessionMaker, faces_without, served, until
 from tests.virtual_time import run_virtual
 
 SECRETS = ClientSecrets(b"k" * 32, 600)
@@ -38,20 +39,21 @@ SECRETS = ClientSecrets(b"k" * 32, 600)
 class Server:
     """The gateway's app without Ray."""
 
-    def __init__(self, keys: tuple[str, ...] = (), max_sessions: int = 4) -> None:
+    def __init__(self, keys: tuple[str, ...] = (), max_sessions: int = 4, faces: Faces | None = None) -> None:
         self.make = SessionMaker()
         self.left: dict[str, Resumed] = {}
         """Conversations to come back to, by their tokens."""
         self.heard_ms: int | None = None
         self.sessions = Sessions(self.make, max_sessions)
         self.keys = ApiKeys(keys)
+        self.faces = faces
 
     @property
     def session(self) -> ScriptedSession:
         return self.make.made[-1]
 
     def app(self) -> Starlette:
-        entrance = Entrance(self.keys, SECRETS, self.sessions, SessionSettings, Limits, self.take)
+        entrance = Entrance(self.keys, SECRETS, self.sessions, SessionSettings, Limits, self.take, self.faces)
         return build_asgi_app(entrance, OriginPolicy(keyed=self.keys.required), [])
 
     async def take(self, token: str, heard_ms: int | None) -> Resumed:
@@ -157,6 +159,21 @@ def test_a_client_that_leaves_ends_its_session(code: int | None, closing: Closin
             assert await server.session.closed() is closing
             await until(lambda: len(server.sessions) == 0)
             assert not server.session.running
+
+    run(test())
+
+
+def test_an_avatar_that_was_deleted_opens_nothing() -> None:
+    async def test() -> None:
+        server = Server(faces=faces_without("av_1"))
+        async with served(server.app()) as address:
+            async with connect(f"ws://{address}/v1/realtime?avatar=av_1") as client:
+                assert (await receive(client))["error"]["message"] == "There is no avatar 'av_1'."
+                with pytest.raises(ConnectionClosed):
+                    await client.recv()
+            assert not server.make.made
+            async with connect(f"ws://{address}/v1/realtime?avatar=av_2") as client:
+                assert (await receive(client))["session"]["video"]["avatar"] == "av_2"
 
     run(test())
 

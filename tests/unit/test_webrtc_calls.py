@@ -1,6 +1,7 @@
 """POST /v1/realtime/calls over loopback: real ICE, DTLS, SRTP and SCTP, aiortc as the client, scripted sessions."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -11,13 +12,13 @@ from openai import AsyncOpenAI
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
-from configs.webrtc import WebRtcConfig
+from configs.webrtc import IceServer, WebRtcConfig
 from deployments.media.audio import SPEECH_RATE_HZ
 from serve_app.session import events as ev
 from serve_app.session.closing import CLIENT_LEFT, CONNECTION_LOST, IDLE
 from serve_app.session.commands import Append, CancelResponse, Command, TruncateItem, Update
 from serve_app.session.settings import SessionSettings
-from tests.scripted_sessions import ScriptedSession, SessionMaker
+from tests.scripted_sessions import ScriptedSession, SessionMaker, faces_without
 from tests.webrtc_caller import RATE_HZ, SECRETS, Callee, Caller, tone, until
 
 _EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -296,6 +297,44 @@ def test_keys_and_client_secrets_open_as_for_the_websocket() -> None:
             assert (await caller.event("session.created"))["session"]["instructions"] == "Be brief."
             gone = await http.delete(f"http://{address}{caller.location}", headers={"Authorization": "Bearer sk-right"})
             assert gone.status_code == 204
+
+    run(test())
+
+
+def test_an_avatar_that_was_deleted_is_not_called() -> None:
+    async def test() -> None:
+        callee = Callee(SessionMaker(), faces=faces_without("av_1"))
+        async with callee.serving() as address, Caller(address) as caller, httpx.AsyncClient() as http:
+            body, head = await caller.offer(), {"Content-Type": "application/sdp"}
+            refused = await http.post(f"http://{address}/v1/realtime/calls?avatar=av_1", content=body, headers=head)
+            assert refused.status_code == 404
+            assert refused.json()["error"]["code"] == "avatar_not_found"
+            assert len(callee.calls) == 0
+
+    run(test())
+
+
+def test_clients_that_may_call_are_told_the_ice_servers() -> None:
+    servers = (
+        IceServer(url="stun:stun.example.org:3478"),
+        IceServer(url="turn:turn.example.org", username="parley", credential_env="TURN"),
+        IceServer(url="turn:inside.example.org", username="parley", credential_env="TURN", for_clients=False),
+    )
+
+    async def test() -> None:
+        config = WebRtcConfig(addresses=("127.0.0.1",), ice_servers=servers)
+        callee = Callee(SessionMaker(), keys=("secret",), config=config, environment={"TURN": "open sesame"})
+        async with callee.serving() as address, httpx.AsyncClient(base_url=f"http://{address}") as http:
+            path = "/v1/realtime/calls/ice_servers"
+            assert (await http.get(path)).status_code == 401
+            told = await http.get(path, headers={"Authorization": "Bearer secret"})
+            assert told.json()["data"] == [
+                {"urls": "stun:stun.example.org:3478"},
+                {"urls": "turn:turn.example.org", "username": "parley", "credential": "open sesame"},
+            ]
+            assert told.headers["cache-control"] == "no-store"
+            secret = SECRETS.issue({}, SessionSettings(), time.time())["value"]
+            assert (await http.get(path, headers={"Authorization": f"Bearer {secret}"})).status_code == 200
 
     run(test())
 

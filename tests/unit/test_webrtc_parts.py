@@ -24,6 +24,7 @@ from serve_app.gateway.webrtc.calls import Calls
 from serve_app.gateway.webrtc.channel import EventChannel
 from serve_app.gateway.webrtc.media_ports import MediaPorts
 from serve_app.gateway.webrtc.opus import PACKET_SAMPLES, OpusReader, OpusWriter
+from serve_app.gateway.webrtc.opus_decoders import LibOpusDecoder, OpusDecoder, PlainDecoder, new_decoder
 from serve_app.gateway.webrtc.output_buffer import OutputBuffer
 from serve_app.gateway.webrtc.pacer import Pacer
 from serve_app.gateway.webrtc.pictures import Pictures
@@ -269,25 +270,54 @@ def test_whatever_comes_is_in_order_and_never_twice(order: list[int], first: int
 # Opus
 
 
+def decoder(kind: type[OpusDecoder]) -> OpusDecoder:
+    """One of a kind; the library must be there where `av` is of its wheel."""
+    if kind is PlainDecoder:
+        return PlainDecoder()
+    best = new_decoder()
+    assert isinstance(best, kind)
+    return best
+
+
 def packets(pcm: bytes) -> list[bytes]:
     writer = OpusWriter()
     size = 2 * PACKET_SAMPLES
     return [writer.write(pcm[at : at + size]) for at in range(0, len(pcm) - size + 1, size)]
 
 
-def read(encoded: list[bytes | None]) -> bytes:
-    reader = OpusReader()
+def read(encoded: list[bytes | None], decoder: OpusDecoder | None = None) -> bytes:
+    reader = OpusReader(decoder)
     return b"".join(reader.read(packet, 960 * index) for index, packet in enumerate(encoded) if packet is not None)
+
+
+def spoken() -> list[bytes | None]:
+    """Packets of 11 s of recorded speech."""
+    with av.open("tests/data/jfk.wav") as file:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=VOICE_RATE_HZ)
+        return list(
+            packets(
+                b"".join(
+                    out.to_ndarray().tobytes() for frame in file.decode(audio=0) for out in resampler.resample(frame)
+                )
+            )
+        )
+
+
+def share_lost(encoded: list[bytes | None], decoder: OpusDecoder) -> float:
+    """Of the energy of the speech in single packets that are missing: what is wrong with what is heard instead."""
+    whole = np.frombuffer(read(encoded), "<i2").astype(float)
+    gaps = range(30, len(encoded) - 5, 10)
+    holed = np.frombuffer(
+        read([None if index in gaps else packet for index, packet in enumerate(encoded)], decoder), "<i2"
+    ).astype(float)
+    assert holed.size == whole.size
+    inside = np.concatenate([np.arange(320 * index, 320 * (index + 1)) for index in gaps])
+    return float(np.sum((whole[inside] - holed[inside]) ** 2) / np.sum(whole[inside] ** 2))
 
 
 def test_speech_carries_the_packet_before_once_more() -> None:
     """Forward error correction: the second bit of a SILK frame (RFC 6716 §4.2.3)."""
-    with av.open("tests/data/jfk.wav") as file:
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=VOICE_RATE_HZ)
-        pcm = b"".join(
-            out.to_ndarray().tobytes() for frame in file.decode(audio=0) for out in resampler.resample(frame)
-        )
-    encoded = packets(pcm)
+    encoded = [packet for packet in spoken() if packet is not None]
     with_fec = sum(1 for packet in encoded if not packet[0] & 0x80 and packet[1] & 0x40)
     assert with_fec > 0.5 * len(encoded)
     assert sum(map(len, encoded)) * 8 / (len(encoded) * 0.02) == pytest.approx(32_000, rel=0.15)
@@ -302,14 +332,39 @@ def test_sound_comes_through_at_both_rates() -> None:
     assert level_db(pcm[8000:]) == pytest.approx(level_db(tone(700, 1.0, VOICE_RATE_HZ).tobytes()), abs=1)
 
 
-def test_lost_packets_keep_their_time() -> None:
+@pytest.mark.parametrize("kind", [LibOpusDecoder, PlainDecoder])
+@pytest.mark.parametrize("lost", [1, 2, 3, 7, 20, 49])
+def test_lost_packets_keep_their_time(kind: type[OpusDecoder], lost: int) -> None:
+    encoded: list[bytes | None] = list(packets(tone(700, 2.0, VOICE_RATE_HZ).tobytes()))
+    whole = len(read(encoded, decoder(kind)))
+    encoded[20 : 20 + lost] = [None] * lost
+    assert len(read(encoded, decoder(kind))) == whole
+
+
+@pytest.mark.parametrize("kind", [LibOpusDecoder, PlainDecoder])
+def test_a_damaged_packet_keeps_its_time_too(kind: type[OpusDecoder]) -> None:
     encoded: list[bytes | None] = list(packets(tone(700, 1.0, VOICE_RATE_HZ).tobytes()))
-    whole = len(read(encoded))
-    encoded[20:23] = [None] * 3
-    assert len(read(encoded)) == whole
-    reader = OpusReader()
+    whole = len(read(encoded, decoder(kind)))
+    encoded[20:23] = [b"\xff" * 3, None, b"\xff" * 3]
+    assert len(read(encoded, decoder(kind))) == whole
+    reader = OpusReader(decoder(kind))
     assert reader.read(b"", 0) == b""
-    assert reader.read(b"\xff" * 3, 960) == b""  # damaged
+    assert reader.read(b"\xff" * 3, 960) == b""
+
+
+def test_a_lost_packet_of_speech_is_heard_from_its_copy() -> None:
+    encoded = spoken()
+    assert share_lost(encoded, PlainDecoder()) == pytest.approx(1, abs=0.01)
+    assert share_lost(encoded, decoder(LibOpusDecoder)) < 0.3
+
+
+def test_a_burst_of_loss_fades_into_silence() -> None:
+    encoded: list[bytes | None] = list(packets(tone(300, 2.0, VOICE_RATE_HZ).tobytes()))
+    encoded[40:70] = [None] * 30
+    pcm = read(encoded, decoder(LibOpusDecoder))
+    first, late = pcm[2 * 320 * 40 : 2 * 320 * 42], pcm[2 * 320 * 50 : 2 * 320 * 68]
+    assert level_db(first) > -30
+    assert not any(late)
 
 
 def test_a_long_silence_is_silent_and_speech_after_it_whole() -> None:

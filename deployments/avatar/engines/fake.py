@@ -38,6 +38,8 @@ class Config(BaseModel):
     """Wait before the first block of a face, besides."""
     fail_at: Literal["open", "render"] | None = None
     """Raise RuntimeError there."""
+    failing_avatar: str | None = None
+    """The only one that `fail_at` concerns; None: every one."""
     fail_at_block: int = Field(default=0, ge=0)
     """With `fail_at: render`: the first block, counted from 0 in each face, that fails."""
     hang_at_block: int | None = Field(default=None, ge=0)
@@ -73,17 +75,21 @@ class Engine:
         return self._avatars[portrait.id]
 
     def open(self, avatar: str, seed: str = "") -> "FakeFace":
-        if self._config.fail_at == "open":
+        if self._fails(avatar) and self._config.fail_at == "open":
             raise RuntimeError("scripted failure of open")
         if avatar not in self._avatars:
             raise StateLost(f"the fake has no avatar {avatar!r}")
-        face = FakeFace(self, self._config)
+        config = self._config if self._fails(avatar) else self._config.model_copy(update={"fail_at": None})
+        face = FakeFace(self, config)
         self.faces.append(face)
         return face
 
     async def close(self) -> None:
         for face in list(self.faces):
             await face.close()
+
+    def _fails(self, avatar: str) -> bool:
+        return self._config.failing_avatar in (None, avatar)
 
     def _info(self, name: str) -> AvatarInfo:
         return AvatarInfo(name, self._config.width_px, self._config.height_px, "A test pattern")

@@ -17,6 +17,7 @@ from serve_app.gateway.sessions import Resumed, Sessions
 from serve_app.session.closing import SERVER_FULL, Closing
 from serve_app.session.events import ErrorEvent
 from serve_app.session.ids import new_id
+from serve_app.session.screen import Faces
 from serve_app.session.settings import SessionSettings
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class Entrance:
     limits: Callable[[], Limits]
     take: Callable[[str, int | None], Awaitable[Resumed]]
     """The conversation that a token opens, heard so far in ms. Raises NotFound."""
-    faces: bool = False
-    """Whether the server has any to show."""
+    faces: Faces | None = None
+    """None: the server has none to show."""
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection from its handshake to its end."""
@@ -57,6 +58,7 @@ class Entrance:
                 else:
                     asked = websocket.query_params
                     settings = self.admit(_key(websocket, offered), asked.get("model"), asked.get("avatar"))
+                    await self.check_avatar(settings)
                     await self._converse(websocket, settings)
             except ServerFull as error:
                 log.warning("turned away a client: %s", error)
@@ -95,11 +97,16 @@ class Entrance:
 
     def possible(self, settings: SessionSettings) -> SessionSettings:
         """The same settings. Raises InvalidRequest where they ask for a face that this server does not have."""
-        if settings.shows_face and not self.faces:
+        if settings.shows_face and self.faces is None:
             raise InvalidRequest(
                 'This server has no face: use "output_modalities": ["audio"].', param="session.output_modalities"
             )
         return settings
+
+    async def check_avatar(self, settings: SessionSettings) -> None:
+        """Raises NotFound where they ask for an avatar that was deleted, which the stage may still know."""
+        if settings.shows_face and self.faces is not None and settings.video is not None:
+            await self.faces.check(settings.video.avatar)
 
 
 def _key(websocket: WebSocket, offered: list[str]) -> str | None:

@@ -99,6 +99,15 @@ class Calls:
         self._held: dict[str, _Held] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
+    @property
+    def ice_servers_for_clients(self) -> list[dict[str, str]]:
+        """As browsers take them (`RTCIceServer`)."""
+        return [
+            {"urls": url, **({"username": username, "credential": credential} if credential else {})}
+            for configured, (url, username, credential) in zip(self._config.ice_servers, self._ice_servers, strict=True)
+            if configured.for_clients
+        ]
+
     def __len__(self) -> int:
         return len(self._held)
 

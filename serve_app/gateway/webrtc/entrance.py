@@ -1,10 +1,13 @@
-"""`POST /v1/realtime/calls` and what hangs a call up again, as in OpenAI's Realtime API."""
+"""`POST /v1/realtime/calls` and what hangs a call up again, as in OpenAI's Realtime API.
+
+`GET /v1/realtime/calls/ice_servers` is ours: the STUN and TURN servers that a client may need to get through.
+"""
 
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deployments.runtime.errors import InvalidRequest
@@ -30,12 +33,19 @@ def call_routes(entrance: Entrance, calls: Calls) -> list[Route]:
         fields = await read_fields(request)
         offer = read_offer(fields.get("sdp", ""))
         session = _session(fields)
-        if offer.video is not None and entrance.faces and settings.speaks:
+        if offer.video is not None and entrance.faces is not None and settings.speaks:
             # A client that offers to take a picture has asked for one.
             session = {"output_modalities": ["audio", "video"], **session}
-        wish = Wish(entrance.possible(settings.updated(session)), asked.get("parley_events") == "1")
+        settings = entrance.possible(settings.updated(session))
+        await entrance.check_avatar(settings)
+        wish = Wish(settings, asked.get("parley_events") == "1")
         call_id, answer = await calls.take(offer, wish)
         return Response(answer, 201, {"Location": f"{CALLS}/{call_id}"}, media_type=_SDP)
+
+    async def ice_servers(request: Request) -> Response:
+        entrance.admit(_key(request))
+        servers = {"object": "list", "data": calls.ice_servers_for_clients}
+        return JSONResponse(servers, headers={"Cache-Control": "no-store"})
 
     async def delete(request: Request) -> Response:
         entrance.admit(_key(request))
@@ -48,6 +58,7 @@ def call_routes(entrance: Entrance, calls: Calls) -> list[Route]:
 
     return [
         Route(CALLS, create, methods=["POST"]),
+        Route(CALLS + "/ice_servers", ice_servers, methods=["GET"]),
         Route(CALLS + "/{call_id}", delete, methods=["DELETE"]),
         Route(CALLS + "/{call_id}/hangup", hang_up, methods=["POST"]),
     ]

@@ -7,6 +7,7 @@ import numpy as np
 
 from deployments.media.audio import SPEECH_RATE_HZ, VOICE_RATE_HZ, ms_to_samples
 from deployments.media.resample import Resampler
+from serve_app.gateway.webrtc.opus_decoders import STEP_SAMPLES, OpusDecoder, new_decoder
 
 OPUS_RATE_HZ = 48_000
 """Of RTP's timestamps, whatever the sound has (RFC 7587 §4.1)."""
@@ -26,6 +27,10 @@ _OPTIONS = {
 _SILENT = bytes(2 * PACKET_SAMPLES)
 _SETTLED = 10
 """Packets after which the encoder has nothing left to say about a silence."""
+_COPY_SAMPLES = ms_to_samples(20, OPUS_RATE_HZ)
+"""A packet carries a copy of one before it; browsers send 20 ms in each."""
+_CONCEALED_SAMPLES = ms_to_samples(100, OPUS_RATE_HZ)
+"""Longer than that nobody knows how the sound went on."""
 _MAX_GAP_SAMPLES = OPUS_RATE_HZ
 """A longer gap in a stream's time is not loss: its sender was silent on purpose."""
 
@@ -71,28 +76,34 @@ class OpusWriter:
 
 
 class OpusReader:
-    """One stream of packets into 16 kHz PCM: 28 µs a packet, so it stays on the loop."""
+    """One stream of packets into 16 kHz PCM, as long as the stream's own time: some 30 µs a packet, so it stays on the
+    loop.
 
-    def __init__(self) -> None:
-        codec = av.CodecContext.create("libopus", "r")
-        assert isinstance(codec, av.AudioCodecContext)
-        codec.format = "s16"
-        codec.layout = "mono"
-        codec.sample_rate = OPUS_RATE_HZ
-        self._codec = codec
+    What is missing is made up for: the packet before the one that came from the copy in it, where its sender sends
+    copies; up to 100 ms before that as the sound may have gone on; the rest is silence.
+    """
+
+    def __init__(self, decoder: OpusDecoder | None = None) -> None:
+        self._decoder = decoder or new_decoder()
         self._resampler = Resampler(OPUS_RATE_HZ, SPEECH_RATE_HZ)
         self._due: int | None = None
 
     def read(self, payload: bytes, timestamp: int) -> bytes:
-        """The packet's sound, behind silence for those that are missing before it; empty for one that is damaged."""
-        sound = b""
-        try:
-            for frame in self._codec.decode(av.Packet(payload)):
-                sound += frame.to_ndarray().tobytes()
-        except av.FFmpegError:
-            return b""
+        """The packet's sound, behind that of those that are missing before it; empty for one that is damaged."""
         gap = 0 if self._due is None else (timestamp - self._due) % 2**32
+        missing = self._missing(payload, gap) if 0 < gap <= _MAX_GAP_SAMPLES else b""
+        sound = self._decoder.decode(payload)
+        if not sound:
+            if missing and self._due is not None:
+                self._due = (self._due + gap) % 2**32
+            return self._resampler.push(missing)
         self._due = (timestamp + len(sound) // 2) % 2**32
-        if 0 < gap <= _MAX_GAP_SAMPLES:
-            sound = bytes(2 * gap) + sound
-        return self._resampler.push(sound)
+        return self._resampler.push(missing + sound)
+
+    def _missing(self, following: bytes, gap: int) -> bytes:
+        """The sound of `gap` samples before a packet."""
+        steps = gap // STEP_SAMPLES
+        copied = min(steps, _COPY_SAMPLES // STEP_SAMPLES) * STEP_SAMPLES
+        concealed = min(steps * STEP_SAMPLES - copied, _CONCEALED_SAMPLES)
+        sound = self._decoder.conceal(concealed) + bytes(2 * (gap - concealed - copied))
+        return sound + self._decoder.recover(following, copied) if copied else sound
