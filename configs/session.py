@@ -56,6 +56,17 @@ class BackchannelConfig(BaseModel):
     """So much of the pause must be left before it would end the turn: for making the sound and playing it."""
 
 
+class SpeakableConfig(BaseModel):
+    """How written text is put into words for the voice. The transcript keeps what is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    in_words: bool = True
+    """Figures, addresses, marks and emoji in words; off: the engine gets the text as the model wrote it."""
+    lexicon: dict[str, str] = Field(default={}, max_length=1000)
+    """Words that an engine says wrong, and how to write them for it: `{Nginx: engine x}`."""
+
+
 class SessionConfig(BaseModel):
     """Defaults and limits of a session."""
 
@@ -69,6 +80,7 @@ class SessionConfig(BaseModel):
     """ISO 639-1 code of what people speak; None lets the engines decide."""
     greeting: str = Field(default="", max_length=2000)
     """Said before anything else; empty: nothing is."""
+    speakable: SpeakableConfig = SpeakableConfig()
     vad: VadConfig = VadConfig()
     endpointing: EndpointingConfig = EndpointingConfig()
     interruption: InterruptionConfig = InterruptionConfig()

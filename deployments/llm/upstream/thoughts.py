@@ -1,4 +1,4 @@
-"""Splits a model's thoughts off its answer where the server leaves them in its text: `<think>…</think>`, first of all."""
+"""Splits a model's thoughts off where the server leaves them in the text: `<think>…</think>` before the answer."""
 
 from typing import Final
 
