@@ -58,6 +58,17 @@ class DeadlineConfig(Frozen):
     """For the pictures of one block."""
 
 
+class ToolServerConfig(Frozen):
+    """Functions that the server runs for the model."""
+
+    functions: tuple[str, ...] = ()
+    """Import paths such as `my_tools:get_weather`. Type hints and docstring tell the model how to call them."""
+    timeout_s: float = Field(default=20, gt=0, le=3600)
+    """A call that takes longer is given up, and the model told."""
+    max_running: int = Field(default=16, ge=1, le=256)
+    """Per Gateway replica; calls that were given up and still run count."""
+
+
 class AppConfig(Frozen):
     """Everything under `args`. The defaults run anywhere, without a download and on a CPU."""
 
@@ -69,5 +80,6 @@ class AppConfig(Frozen):
     gateway: GatewayConfig = GatewayConfig()
     clips: ClipsConfig = ClipsConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
+    tools: ToolServerConfig = ToolServerConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)
     webrtc: WebRtcConfig = WebRtcConfig()

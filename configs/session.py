@@ -11,10 +11,12 @@ INSTRUCTIONS = (
 
 
 class ToolsConfig(BaseModel):
-    """Functions that the client runs for the model."""
+    """Functions that the model may call, of the client and of the server."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    server: tuple[str, ...] | None = None
+    """Names of the server's functions (`args: tools:`) that a session has; None: all."""
     filler_after_s: float | None = Field(default=3, gt=0, le=60)
     """A call that takes longer is covered by a spoken "One moment, please."; None: by silence."""
     timeout_s: float = Field(default=60, gt=0, le=3600)

@@ -18,6 +18,8 @@ from deployments.avatar.client import AvatarClient
 from deployments.avatar.contract import AvatarInfo, Portrait
 from deployments.avatar.deployment import AvatarDescription
 from deployments.llm.client import LlmClient
+from deployments.llm.tools.functions import load_functions
+from deployments.llm.tools.runner import FunctionRunner
 from deployments.runtime.calls import ServePush, ServeStream
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
@@ -82,6 +84,10 @@ class GatewayServer:
             stages["Avatar"] = avatar
             client = AvatarClient(ServePush(avatar, "push"), config.deadlines.avatar_s)
             self._faces = Faces(client, self._portrait)
+        tools = config.tools
+        self._tools = FunctionRunner(
+            load_functions(tools.functions), timeout_s=tools.timeout_s, max_running=tools.max_running
+        )
         self._desk: AvatarDesk | None = None
         self._readiness = Readiness(stages)
         self._metrics = ConversationMetrics()
@@ -163,6 +169,7 @@ class GatewayServer:
             self._metrics,
             self._faces,
             interruption=policy(self.live.interruption),
+            tools=self._tools,
         )
         if resumed is not None:
             return Session(surroundings, settings, resumed.recorder, carried=resumed.carried)

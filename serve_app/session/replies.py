@@ -75,9 +75,12 @@ class Replies:
         on_done: Callable[[], None],
         loudspeaker: Loudspeaker,
         screen: Screen,
+        server_tools: Sequence[Tool] = (),
     ) -> None:
+        """`server_tools`: functions that the server runs."""
         self.active: Turn | None = None
         self.queued: Plan | None = None
+        self._plan: Plan | None = None
         self._session_id = session_id
         self._conversation = conversation
         self._desk = desk
@@ -89,6 +92,7 @@ class Replies:
         self._on_done = on_done
         self._loudspeaker = loudspeaker
         self._screen = screen
+        self._server_tools = server_tools
         self._aside: dict[str, Turn] = {}
         self._guess: Speculation | None = None
 
@@ -100,6 +104,7 @@ class Replies:
     def start(self, plan: Plan, settings: SessionSettings) -> None:
         """Make the conversation's reply."""
         self.queued = None
+        self._plan = plan
         self.active = self._turn(plan, settings, self._ended, self._screen.face)
         self.active.start(self._tasks)
 
@@ -245,13 +250,26 @@ class Replies:
         instructions = settings.instructions if options.instructions is None else options.instructions
         return LlmRequest(
             messages=messages(self._input(options) if items is None else items, instructions),
-            tools=tuple(_tool(tool) for tool in tools),
+            tools=(*(_tool(tool) for tool in tools), *self._of_server(options, settings)),
             tool_choice=choice.name if isinstance(choice, NamedTool) else choice,
             max_output_tokens=None if limit == "inf" else limit,
             language=language_of(settings, self._config) or self._conversation.language,
             cut="clause" if speaks else "word",
             session_id=self._session_id,
         )
+
+    def _of_server(self, options: ResponseOptions, settings: SessionSettings) -> list[Tool]:
+        """The server's functions: in the conversation, where the client's of the same name does not go first."""
+        if not options.in_conversation or options.tools is not None:
+            return []
+        names = {tool.name for tool in settings.tools}
+        return [tool for tool in self._server_tools if tool.name not in names]
+
+    @property
+    def will_ask(self) -> bool:
+        """A reply is to come whose request is not made yet: it will hold all that has happened by then."""
+        asks = self.active is not None and not self.active.asked and self._plan is not None and self._plan.said is None
+        return asks or self.queued is not None
 
     def _input(self, options: ResponseOptions) -> Sequence[Item]:
         history = self._conversation.history

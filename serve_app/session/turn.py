@@ -88,6 +88,8 @@ class Turn:
         self.times = TurnTimes(clock.now_s())
         self.generated = False
         """The model has said everything; what remains is speaking and playing it."""
+        self.asked = False
+        """The model was asked: what happens from now on it does not know."""
         self.over = False
         """Stopped, or by itself: played, failed, or nothing to say."""
         self.stopped = False
@@ -210,6 +212,7 @@ class Turn:
             await self._face.play(self._playout, self._ledger.phonemes)
 
     async def _generate(self) -> None:
+        self.asked = True
         async with aclosing(self._hooks.reply()) as items:
             async for item in items:
                 if self.times.first_token_s is None and not isinstance(item, Finished):

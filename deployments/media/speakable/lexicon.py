@@ -10,7 +10,7 @@ def finders(lexicon: Mapping[str, str]) -> tuple[Callable[[str], Iterator[Change
     """Whole words, however they are capitalised; an entry that is written exactly so goes before one that is not."""
     if not lexicon:
         return ()
-    folded = {word.casefold(): said for word, said in reversed(lexicon.items())}
+    folded = {word.casefold(): said for word, said in reversed(list(lexicon.items()))}
     names = "|".join(sorted(map(re.escape, lexicon), key=len, reverse=True))
     pattern = re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
 
