@@ -4,6 +4,7 @@ Replicas, GPU fractions and autoscaling are Serve's own and stand under `deploym
 Gateway's `user_config` (`configs/session.py`).
 """
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,5 +82,7 @@ class AppConfig(Frozen):
     clips: ClipsConfig = ClipsConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     tools: ToolServerConfig = ToolServerConfig()
+    assistants: Path | None = None
+    """A folder of your own assistants, beside those in `configs/assistants`."""
     store: StoreConfig = Field(default_factory=StoreConfig)
     webrtc: WebRtcConfig = WebRtcConfig()

@@ -74,6 +74,8 @@ class SessionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    assistant: str = Field(default="", max_length=64)
+    """The one of `configs/assistants` that a session has whose client names none; empty: what stands here."""
     instructions: str = Field(default=INSTRUCTIONS, max_length=50_000)
     """Used where the client sets none."""
     voice: str = Field(default="", max_length=64)

@@ -255,6 +255,7 @@ class Replies:
             max_output_tokens=None if limit == "inf" else limit,
             language=language_of(settings, self._config) or self._conversation.language,
             cut="clause" if speaks else "word",
+            fit=settings.truncation != "disabled",
             session_id=self._session_id,
         )
 

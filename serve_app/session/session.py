@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
 from deployments.asr.contract import Transcript
-from deployments.runtime.errors import ParleyError
+from deployments.runtime.errors import InvalidRequest, ParleyError
 from serve_app.session import events as ev
 from serve_app.session.closing import FAILED, IDLE, SLOW_CLIENT, Closing
 from serve_app.session.commands import Append, Command, ResponseOptions
@@ -338,6 +338,8 @@ class Session:
 
     def change_settings(self, settings: SessionSettings) -> None:
         """Use other settings from now on. Raises InvalidRequest."""
+        if settings.assistant != self.settings.assistant:
+            raise InvalidRequest("The assistant is chosen when a session begins.", param="session.assistant")
         self.screen.configure(settings)
         self.settings = settings
         self._record()

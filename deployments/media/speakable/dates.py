@@ -56,7 +56,8 @@ def _named(text: str, *, pattern: re.Pattern[str], language: Language) -> Iterat
         if day is not None and not 1 <= int(day) <= 31:
             continue
         month = months[name.lower().rstrip(".")] if name else 0
-        words = _words(text[: match.start()], day and int(day), month, written_year and int(written_year), language)
+        years = int(written_year) if written_year else None
+        words = _words(text[: match.start()], int(day) if day else None, month, years, language)
         yield Change(match.start(), match.end(), words)
 
 
