@@ -9,8 +9,8 @@ from deployments.llm.contract import LlmRequest, Message, Tool
 from deployments.runtime.errors import InvalidRequest
 
 CHARS_PER_TOKEN: Final = 3
-"""Of alphabetic scripts. Tokenisers make 3.5 to 4.5 of English and 2.5 to 3.5 of other languages: rather too short a
-conversation than one that is refused.
+"""Of alphabetic scripts. An estimate on the safe side, as English is commonly put at four: rather a conversation that
+is too short than one that is refused.
 """
 _MESSAGE_TOKENS: Final = 6
 """A message's role and the marks around it."""
@@ -19,10 +19,9 @@ _ELSEWHERE: Final = 0x2E80
 _REPLY_TOKENS: Final = 1024
 """Kept free for a reply without a limit, or a quarter of the window where that is less."""
 _TURNS_AT_ONCE: Final = 4
-"""So many turns go together, where `_LEAST_TURNS` are left: the beginning of the conversation stays the same for a while, and with it the engine's
-cache of prefixes.
-"""
+"""So many turns go together: the beginning stays the same for a while, and with it the engine's cache of prefixes."""
 _LEAST_TURNS: Final = 6
+"""Where fewer would be left, only those go that must."""
 
 
 def estimated_tokens(text: str) -> int:

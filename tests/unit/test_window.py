@@ -116,5 +116,5 @@ def test_the_stage_cuts_for_a_session_and_for_nobody_else() -> None:
         return engine, items
 
     engine, items = asyncio.run(main())
-    assert [len(request.messages) for request in engine.given] == [2, 42]
+    assert [len(request.messages) for request in engine.given] == [6, 42]
     assert any(isinstance(item, TextPiece) for item in items)
