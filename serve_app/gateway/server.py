@@ -23,6 +23,7 @@ from deployments.avatar.deployment import AvatarDescription
 from deployments.llm.client import LlmClient
 from deployments.llm.tools.functions import load_functions
 from deployments.llm.tools.runner import FunctionRunner
+from deployments.media.speakable.speaker import warm_up
 from deployments.runtime.calls import ServePush, ServeStream
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
@@ -110,6 +111,7 @@ class GatewayServer:
     async def start(self) -> None:
         """Open what blocks. Raises ConfigError."""
         config = self._config
+        await asyncio.to_thread(warm_up)
         self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
         self._store = await Store.open(config.store)
         if self._faces is not None:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field
 from deployments.llm.tools.functions import Function, function_of, load_function, load_functions
 from deployments.llm.tools.runner import FunctionRunner
 from deployments.runtime.errors import ConfigError
+from serve_app.session.items import Item
+from serve_app.session.server_calls import ServerCalls
 
 
 class Unit(Enum):
@@ -166,6 +168,23 @@ def test_a_parameter_without_a_type_or_name_is_refused() -> None:
     for call, words in ((untyped, "no type for 'x'"), (starred, "args")):
         with pytest.raises(ConfigError, match=words):
             function_of(call)
+
+
+def test_calls_that_a_broken_connection_left_are_told_to_be_lost() -> None:
+    async def main() -> list[tuple[str, str]]:
+        runner = FunctionRunner([function_of(thread_name)], timeout_s=1, max_running=1)
+        async with asyncio.TaskGroup() as tasks:
+            calls = ServerCalls(runner, None, tasks, on_result=lambda call_id, output: None)
+            made = [
+                Item(f"i{n}", "function_call", call_id=f"c{n}", name=name)
+                for n, name in enumerate(("thread_name", "thread_name", "of_the_client"))
+            ]
+            answered = Item("i9", "function_call_output", call_id="c0", output="x")
+            return calls.lost([*made, answered])
+
+    ((call_id, output),) = asyncio.run(main())
+    assert call_id == "c1"
+    assert "not known what it did" in json.loads(output)["error"]
 
 
 def test_two_of_one_name_are_refused() -> None:
