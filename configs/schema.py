@@ -4,6 +4,7 @@ Replicas, GPU fractions and autoscaling are Serve's own and stand under `deploym
 Gateway's `user_config` (`configs/session.py`).
 """
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +61,17 @@ class DeadlineConfig(Frozen):
     """For a model that is loaded or unloaded by `/v1/admin/models`."""
 
 
+class ToolServerConfig(Frozen):
+    """Functions that the server runs for the model."""
+
+    functions: tuple[str, ...] = ()
+    """Import paths such as `my_tools:get_weather`. Type hints and docstring tell the model how to call them."""
+    timeout_s: float = Field(default=20, gt=0, le=3600)
+    """A call that takes longer is given up, and the model told."""
+    max_running: int = Field(default=16, ge=1, le=256)
+    """Per Gateway replica; calls that were given up and still run count."""
+
+
 class AppConfig(Frozen):
     """Everything under `args`. The defaults run anywhere, without a download and on a CPU."""
 
@@ -71,5 +83,8 @@ class AppConfig(Frozen):
     gateway: GatewayConfig = GatewayConfig()
     clips: ClipsConfig = ClipsConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
+    tools: ToolServerConfig = ToolServerConfig()
+    assistants: Path | None = None
+    """A folder of your own assistants, beside those in `configs/assistants`."""
     store: StoreConfig = Field(default_factory=StoreConfig)
     webrtc: WebRtcConfig = WebRtcConfig()

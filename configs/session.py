@@ -11,10 +11,12 @@ INSTRUCTIONS = (
 
 
 class ToolsConfig(BaseModel):
-    """Functions that the client runs for the model."""
+    """Functions that the model may call, of the client and of the server."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    server: tuple[str, ...] | None = None
+    """Names of the server's functions (`args: tools:`) that a session has; None: all."""
     filler_after_s: float | None = Field(default=3, gt=0, le=60)
     """A call that takes longer is covered by a spoken "One moment, please."; None: by silence."""
     timeout_s: float = Field(default=60, gt=0, le=3600)
@@ -56,11 +58,24 @@ class BackchannelConfig(BaseModel):
     """So much of the pause must be left before it would end the turn: for making the sound and playing it."""
 
 
+class SpeakableConfig(BaseModel):
+    """How written text is put into words for the voice. The transcript keeps what is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    in_words: bool = True
+    """Figures, addresses, marks and emoji in words; off: the engine gets the text as the model wrote it."""
+    lexicon: dict[str, str] = Field(default={}, max_length=1000)
+    """Words that an engine says wrong, and how to write them for it: `{Nginx: engine x}`."""
+
+
 class SessionConfig(BaseModel):
     """Defaults and limits of a session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    assistant: str = Field(default="", max_length=64)
+    """The one of `configs/assistants` that a session has whose client names none; empty: what stands here."""
     instructions: str = Field(default=INSTRUCTIONS, max_length=50_000)
     """Used where the client sets none."""
     voice: str = Field(default="", max_length=64)
@@ -69,6 +84,7 @@ class SessionConfig(BaseModel):
     """ISO 639-1 code of what people speak; None lets the engines decide."""
     greeting: str = Field(default="", max_length=2000)
     """Said before anything else; empty: nothing is."""
+    speakable: SpeakableConfig = SpeakableConfig()
     vad: VadConfig = VadConfig()
     endpointing: EndpointingConfig = EndpointingConfig()
     interruption: InterruptionConfig = InterruptionConfig()

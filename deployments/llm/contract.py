@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -63,6 +63,8 @@ class LlmRequest:
     """ISO 639-1 code of the conversation, where it is known."""
     cut: Literal["clause", "word"] = "clause"
     """How text is cut for the stream: for the voice by clause, for readers by word."""
+    fit: bool = False
+    """Leave out the oldest turns where the conversation is over the model's window, as far as that is known."""
     session_id: str = ""
     version: int = 1
 
@@ -97,6 +99,16 @@ class Finished:
 
 LlmItem = TextPiece | ToolCall | Finished
 """What a stream of one reply carries: text and tool calls in the order in which the model made them, then Finished."""
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """An engine that can tell how much its model takes in."""
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Prompt and reply together, in the model's tokens; None: not known."""
+        ...
 
 
 class LlmEngine(Protocol):

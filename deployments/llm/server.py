@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final, Protocol
 
-from deployments.llm.contract import Finished, LlmEngine, LlmItem, LlmRequest, TextPiece, ToolCall
+from deployments.llm.contract import Finished, LlmEngine, LlmItem, LlmRequest, TextPiece, ToolCall, Windowed
+from deployments.llm.window import fitted
 from deployments.media.clauses import ClauseCutter
 from deployments.runtime.clock import now_s
 from deployments.runtime.errors import EngineFailed, InvalidRequest, ParleyError, StageUnavailable
@@ -103,6 +104,8 @@ class LlmServer:
         if not self._running:
             raise StageUnavailable("the language model is not running")
         _check_tool_choice(request)
+        if request.fit and isinstance(self._engine, Windowed) and (window := self._engine.context_tokens):
+            request = fitted(request, window)
         cutter = self._cutter_for(request.cut)
         first_token_ms: float | None = None
         async with aclosing(self._engine.generate(request)) as items:

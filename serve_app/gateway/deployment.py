@@ -35,7 +35,7 @@ class Gateway:
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take the live part of the configuration; conversations that run keep what they began with."""
-        self._server.live = SessionConfig.model_validate(user_config)
+        self._server.configure(SessionConfig.model_validate(user_config))
 
     def __serve_build_asgi_app__(self) -> "Starlette":
         """Called by Serve after the constructor."""

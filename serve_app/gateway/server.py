@@ -1,9 +1,11 @@
 """What a replica of the Gateway holds, and how it begins and ends."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from ray import serve
@@ -11,6 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from configs.assistant import SHIPPED, load_assistants
 from configs.schema import AppConfig
 from configs.session import SessionConfig
 from deployments.asr.client import AsrClient
@@ -18,15 +21,19 @@ from deployments.avatar.client import AvatarClient
 from deployments.avatar.contract import AvatarInfo, Portrait
 from deployments.avatar.deployment import AvatarDescription
 from deployments.llm.client import LlmClient
+from deployments.llm.tools.functions import load_functions
+from deployments.llm.tools.runner import FunctionRunner
+from deployments.media.speakable.speaker import warm_up
 from deployments.runtime.calls import ServePush, ServeStream, broadcast
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
-from deployments.runtime.errors import ParleyError
+from deployments.runtime.errors import ConfigError, NotFound, ParleyError
 from deployments.runtime.metrics import ConversationMetrics
 from deployments.runtime.model_report import ReplicaModels
 from deployments.tts.client import TtsClient
 from serve_app.gateway import page
 from serve_app.gateway.admin import admin_routes
+from serve_app.gateway.assistants import Assistants
 from serve_app.gateway.avatar_desk import AvatarDesk
 from serve_app.gateway.avatars import avatar_routes
 from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
@@ -55,9 +62,11 @@ from serve_app.session.ids import new_id
 from serve_app.session.interruption import policy
 from serve_app.session.screen import Faces
 from serve_app.session.session import Session
-from serve_app.session.settings import SessionSettings, initial_settings
+from serve_app.session.settings import SessionSettings
 from serve_app.session.surroundings import Surroundings
 from serve_app.store import Store
+
+log = logging.getLogger(__name__)
 
 _DESCRIBE_S = 2.0
 
@@ -85,6 +94,11 @@ class GatewayServer:
             stages["Avatar"] = avatar
             client = AvatarClient(ServePush(avatar, "push"), config.deadlines.avatar_s)
             self._faces = Faces(client, self._portrait, self._check_avatar)
+        tools = config.tools
+        self._tools = FunctionRunner(
+            load_functions(tools.functions), timeout_s=tools.timeout_s, max_running=tools.max_running
+        )
+        self._assistants = _assistants(config.assistants, tuple(tool.name for tool in self._tools.tools))
         self._desk: AvatarDesk | None = None
         self._stages = {name.lower(): handle for name, handle in stages.items()}
         self._readiness = Readiness(stages)
@@ -92,9 +106,15 @@ class GatewayServer:
         self._sessions = Sessions(self._make_session, config.gateway.max_sessions, self._metrics)
         self._started_s = wall_s()
 
+    def configure(self, live: SessionConfig) -> None:
+        """Take this for conversations that begin from now on. Raises ConfigError."""
+        self._assistants.check(live)
+        self.live = live
+
     async def start(self) -> None:
         """Open what blocks. Raises ConfigError."""
         config = self._config
+        await asyncio.to_thread(warm_up)
         self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
         self._store = await Store.open(config.store)
         if self._faces is not None:
@@ -111,10 +131,11 @@ class GatewayServer:
             keys,
             ClientSecrets(self._signing_key, gateway.client_secret_ttl_s),
             self._sessions,
-            lambda: initial_settings(self.live),
+            lambda: self._assistants.settings(self.live, ""),
             self._limits,
             self._coming_back.take,
             faces=self._faces,
+            assistant=lambda name: self._assistants.settings(self.live, name),
         )
         self._calls = Calls(
             self._config.webrtc,
@@ -160,20 +181,31 @@ class GatewayServer:
         self._sessions.close_all()
 
     def _make_session(self, settings: SessionSettings, resumed: Resumed | None = None) -> Session:
+        live = self._config_of(settings, resumed)
         surroundings = Surroundings(
             self._asr,
             self._llm,
             self._tts,
             self._speech_model,
-            self.live,
+            live,
             self._metrics,
             self._faces,
-            interruption=policy(self.live.interruption),
+            interruption=policy(live.interruption),
+            tools=self._tools,
         )
         if resumed is not None:
             return Session(surroundings, settings, resumed.recorder, carried=resumed.carried)
         conversation_id = new_id("conv")
         return Session(surroundings, settings, self._store.recorder(conversation_id), conversation_id)
+
+    def _config_of(self, settings: SessionSettings, resumed: Resumed | None) -> SessionConfig:
+        try:
+            return self._assistants.configured(self.live, settings.assistant or "")
+        except NotFound:
+            if resumed is None:
+                raise
+            log.warning("a conversation goes on whose assistant %r is gone", settings.assistant)
+            return self.live
 
     async def _portrait(self, avatar: str) -> Portrait | None:
         assert self._desk is not None
@@ -203,3 +235,11 @@ class GatewayServer:
     def _limits(self) -> Limits:
         gateway = self._config.gateway
         return Limits(gateway.max_audio_append_bytes, gateway.max_message_bytes, self.live.max_text_chars)
+
+
+def _assistants(folder: Path | None, functions: tuple[str, ...]) -> Assistants:
+    """Those shipped, and the operator's own. Raises ConfigError."""
+    try:
+        return Assistants(load_assistants(SHIPPED, *([folder] if folder else ())), functions)
+    except ValueError as error:
+        raise ConfigError(str(error), param="assistants") from error

@@ -2,17 +2,20 @@
 
 Word times come from the engine where it has them. Else its phonemes are dealt out to the words by how many each
 has, and where it tells neither, the sound by how long the words take to say (`word_lengths.py`).
+
+What is said may be written otherwise: "$5" is two words. All that is said for it has one time, and it was heard when
+more than half of that was.
 """
 
-import re
+import bisect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deployments.media.audio import VOICE_RATE_HZ
+from deployments.media.speakable.spoken import Spoken, as_written
 from deployments.media.timing import PhonemeTime, WordTime
 from serve_app.session.word_lengths import WordLength, laid_on, laid_out, total_ms, word_lengths
 
-_TRAIL = re.compile(r"[^\w]*")
 _SAMPLES_PER_MS = VOICE_RATE_HZ / 1000
 _PRIOR_MS = 1000
 """As much speech at the estimated pace is taken to have been heard of a voice before it says anything."""
@@ -23,10 +26,29 @@ class _Clause:
     text_start: int
     text_end: int
     first_sample: int
+    spoken: Spoken
     lengths: list[WordLength]
+    """Of what is written, by how it is said."""
     words: list[WordTime] = field(default_factory=list)
     phonemes: list[PhonemeTime] = field(default_factory=list)
     end_sample: int | None = None
+    begun: WordTime | None = None
+    """What is written for the last word, of which more is to be said."""
+
+    def hear_of(self, word: WordTime) -> None:
+        """A word's time and its place in what is spoken."""
+        start, end = self.spoken.written(word.text_start, word.text_end)
+        if self.begun is not None and start >= self.begun.text_end:
+            self.words.append(self.begun)
+            self.begun = None
+        first = self.begun.start_sample if self.begun is not None else word.start_sample
+        begin = min(start, self.begun.text_start) if self.begun is not None else start
+        written = WordTime(first, word.end_sample, begin, end)
+        if self.spoken.completes(word.text_end):
+            self.words.append(written)
+            self.begun = None
+        else:
+            self.begun = written
 
 
 class Ledger:
@@ -43,21 +65,26 @@ class Ledger:
         self._due_clauses = 0
         """So many clauses are due as a whole."""
 
-    def begin_clause(self, text: str, first_sample: int) -> None:
-        """A clause's sound begins at `first_sample`."""
+    def begin_clause(self, text: str, first_sample: int, spoken: Spoken | None = None) -> None:
+        """A clause's sound begins at `first_sample`. `spoken`: how it is said, where not as it is written."""
         start = len(self.text)
         self.text += text
-        self._clauses.append(_Clause(start, len(self.text), first_sample, word_lengths(text)))
+        said = spoken or as_written(text)
+        self._clauses.append(_Clause(start, len(self.text), first_sample, said, _written_lengths(said)))
 
     def add_times(self, words: tuple[WordTime, ...], phonemes: tuple[PhonemeTime, ...] = ()) -> None:
-        """Word and phoneme times of the present clause, relative to it."""
-        self._clauses[-1].words.extend(words)
+        """Word and phoneme times of the present clause, relative to it. Words have their places in what is spoken."""
+        for word in words:
+            self._clauses[-1].hear_of(word)
         self._clauses[-1].phonemes.extend(phonemes)
 
     def end_clause(self, end_sample: int) -> None:
         """The present clause's sound ends before `end_sample`."""
         clause = self._clauses[-1]
         clause.end_sample = end_sample
+        if clause.begun is not None:
+            clause.words.append(clause.begun)
+            clause.begun = None
         estimated_ms = total_ms(clause.lengths)
         samples = end_sample - clause.first_sample
         if not clause.words and clause.phonemes:
@@ -133,10 +160,30 @@ class Ledger:
         return laid_out(clause.lengths, _SAMPLES_PER_MS * self._spoken_ms / self._estimated_ms)
 
     def _behind(self, clause: _Clause, word_end: int) -> int:
-        # A word takes the punctuation and spaces behind it along.
-        end = min(clause.text_start + word_end, clause.text_end)
-        trail = _TRAIL.match(self.text, end, clause.text_end)
-        return trail.end() if trail else end
+        # A word takes along what is behind it and not said: punctuation, spaces, marks.
+        following = bisect.bisect_left(clause.lengths, word_end, key=lambda length: length.text_start)
+        if following == len(clause.lengths):
+            return clause.text_end
+        return min(clause.text_start + clause.lengths[following].text_start, clause.text_end)
+
+
+def _written_lengths(spoken: Spoken) -> list[WordLength]:
+    """How long the words of the written text take, from those that are said for them."""
+    written: list[WordLength] = []
+    for length in word_lengths(spoken.text):
+        start, end = spoken.written(length.text_start, length.text_end)
+        if written and start < written[-1].text_end:
+            last = written[-1]
+            written[-1] = WordLength(
+                min(last.text_start, start),
+                max(last.text_end, end),
+                last.sound_ms + last.pause_ms + length.sound_ms,
+                length.pause_ms,
+                last.sounds + length.sounds,
+            )
+        else:
+            written.append(replace(length, text_start=start, text_end=end))
+    return written
 
 
 def _middle(word: WordTime) -> int:

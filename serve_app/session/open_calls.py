@@ -30,6 +30,11 @@ class OpenCalls:
         self._on_expired = on_expired
         self._watched: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return bool(self._watched)
+
     def see(self, item: Item) -> None:
         """An item has entered the conversation or has its final form."""
         if item.type == "function_call" and item.status == "completed" and item.call_id not in self._watched:

@@ -1,6 +1,7 @@
 """The replies of a session: at most one in the conversation, one that waits for it, a few outside of it."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ from deployments.asr.contract import Transcript
 from deployments.llm.client import LlmClient
 from deployments.llm.contract import Finished, LlmItem, LlmRequest, TextPiece, Tool
 from deployments.media.clauses import ClauseCutter
+from deployments.media.speakable.speaker import Speaker
 from deployments.runtime import clock
 from deployments.runtime.errors import TooLarge
 from deployments.tts.client import TtsClient
@@ -29,6 +31,8 @@ from serve_app.session.turn import Turn, TurnHooks
 
 _BRIEF = {"lead_ms": 60.0, "block_ms": 20.0}
 """A brief reply is sent closely to real time: what the client holds when it is stopped delays the next reply."""
+_VOICE_LANGUAGE = re.compile(r"([a-z]{2})(?:[-_+.]|$)")
+"""At the beginning of a voice's id: `en-gb+f2`, `de_DE-thorsten-medium`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,12 @@ class Replies:
         on_done: Callable[[], None],
         loudspeaker: Loudspeaker,
         screen: Screen,
+        server_tools: Sequence[Tool] = (),
     ) -> None:
+        """`server_tools`: functions that the server runs."""
         self.active: Turn | None = None
         self.queued: Plan | None = None
+        self._plan: Plan | None = None
         self._session_id = session_id
         self._conversation = conversation
         self._desk = desk
@@ -85,6 +92,7 @@ class Replies:
         self._on_done = on_done
         self._loudspeaker = loudspeaker
         self._screen = screen
+        self._server_tools = server_tools
         self._aside: dict[str, Turn] = {}
         self._guess: Speculation | None = None
 
@@ -96,6 +104,7 @@ class Replies:
     def start(self, plan: Plan, settings: SessionSettings) -> None:
         """Make the conversation's reply."""
         self.queued = None
+        self._plan = plan
         self.active = self._turn(plan, settings, self._ended, self._screen.face)
         self.active.start(self._tasks)
 
@@ -201,6 +210,7 @@ class Replies:
             language=self._language(settings),
             speed=settings.audio.output.speed,
             face=face,
+            speaker=self._speaker(settings, writer.voice),
         )
 
     def _reply(self, plan: Plan, settings: SessionSettings, speaks: bool) -> AsyncGenerator[LlmItem, None]:
@@ -219,6 +229,14 @@ class Replies:
         heard = None if settings.audio.output.voice else self._conversation.language
         return language_of(settings, self._config) or heard
 
+    def _speaker(self, settings: SessionSettings, voice: str) -> Speaker | None:
+        """In the language that is spoken; where nobody said which, in the one that the voice is named after."""
+        config = self._config.speakable
+        if not config.in_words:
+            return None
+        named = _VOICE_LANGUAGE.match(voice)
+        return Speaker(self._language(settings) or (named and named[1]), config.lexicon)
+
     def _request(
         self,
         options: ResponseOptions,
@@ -232,13 +250,27 @@ class Replies:
         instructions = settings.instructions if options.instructions is None else options.instructions
         return LlmRequest(
             messages=messages(self._input(options) if items is None else items, instructions),
-            tools=tuple(_tool(tool) for tool in tools),
+            tools=(*(_tool(tool) for tool in tools), *self._of_server(options, settings)),
             tool_choice=choice.name if isinstance(choice, NamedTool) else choice,
             max_output_tokens=None if limit == "inf" else limit,
             language=language_of(settings, self._config) or self._conversation.language,
             cut="clause" if speaks else "word",
+            fit=settings.truncation != "disabled",
             session_id=self._session_id,
         )
+
+    def _of_server(self, options: ResponseOptions, settings: SessionSettings) -> list[Tool]:
+        """The server's functions: in the conversation, where the client's of the same name does not go first."""
+        if not options.in_conversation or options.tools is not None:
+            return []
+        names = {tool.name for tool in settings.tools}
+        return [tool for tool in self._server_tools if tool.name not in names]
+
+    @property
+    def will_ask(self) -> bool:
+        """A reply is to come whose request is not made yet: it will hold all that has happened by then."""
+        asks = self.active is not None and not self.active.asked and self._plan is not None and self._plan.said is None
+        return asks or self.queued is not None
 
     def _input(self, options: ResponseOptions) -> Sequence[Item]:
         history = self._conversation.history

@@ -24,6 +24,8 @@ class Conversation:
     emit: Callable[[ev.ServerEvent], None]
     on_item: Callable[[Item], None]
     """An item has entered or has its final form."""
+    on_call: Callable[[Item], None] = lambda item: None
+    """The model has made a call: after `on_item`, and not for a call that a client put in."""
     language: str | None = None
     """ISO 639-1 code of what the user spoke last, where recognition tells."""
 
@@ -111,7 +113,10 @@ class ResponseWriter:
         index = self._add(item)
         self._emit(ev.ArgumentsDelta(self.id, item.id, index, call.call_id, call.arguments))
         self._emit(ev.ArgumentsDone(self.id, item.id, index, call.call_id, call.name, call.arguments))
-        self._settle(index, replace(item, status="completed", arguments=call.arguments))
+        made = replace(item, status="completed", arguments=call.arguments)
+        self._settle(index, made)
+        if self._in_conversation:
+            self._conversation.on_call(made)
 
     def close_message(self) -> None:
         """The message is complete as it stands."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
 from deployments.asr.contract import Transcript
-from deployments.runtime.errors import ParleyError
+from deployments.runtime.errors import InvalidRequest, ParleyError
 from serve_app.session import events as ev
 from serve_app.session.closing import FAILED, IDLE, SLOW_CLIENT, Closing
 from serve_app.session.commands import Append, Command, ResponseOptions
@@ -31,6 +31,7 @@ from serve_app.session.replies import Plan, Replies, Stages
 from serve_app.session.response import Conversation
 from serve_app.session.resuming import Carried, Resume
 from serve_app.session.screen import Screen
+from serve_app.session.server_calls import ServerCalls
 from serve_app.session.settings import SessionSettings, language_of
 from serve_app.session.surroundings import Surroundings
 from serve_app.session.utterances import Utterances
@@ -85,6 +86,7 @@ class Session:
             self._recorder,
             self.emit,
             lambda item: self._calls.see(item),
+            lambda item: self._make_call(item),
         )
         self._effects: dict[Effect, Callable[[Plan], None]] = {
             Effect.BEGIN_UTTERANCE: lambda _: self.listening.begin(),
@@ -181,6 +183,9 @@ class Session:
         self._tasks = tasks
         self._idleness.stir()
         self._calls = OpenCalls(self._config.tools, tasks, on_slow=self._cover, on_expired=self._expire)
+        self._server_calls = ServerCalls(
+            self._around.tools, self._config.tools.server, tasks, on_result=self._take_result
+        )
         self.desk = ItemDesk(self.conversation, self._config.max_text_chars)
         self.utterances = Utterances(self.conversation, self._around.asr, self.id, self._config, tasks)
         self.listening = Listening(self, self._around, self.utterances)
@@ -197,6 +202,7 @@ class Session:
             on_done=self._reply_done,
             loudspeaker=self.loudspeaker,
             screen=self.screen,
+            server_tools=self._server_calls.tools,
         )
         self._control = Control(self)
         self.listening.configure(self.settings)
@@ -222,10 +228,13 @@ class Session:
         items, rest = carried.restored_items(), carried.rest
         self.conversation.restore(items, rest.item_id, rest.language)
         continued = rest.item_id if rest.unheard_text else None
+        lost = self._server_calls.lost(items)
         self.emit(ev.SessionResumed(tuple(item.id for item in items[-_ITEMS_TOLD:]), continued))
+        for call_id, output in lost:
+            self.conversation.add(Item(new_id("item"), "function_call_output", call_id=call_id, output=output))
         if continued:
             self.happen(Event.RESPOND, Plan(said=rest.unheard_text))
-        if rest.unanswered:
+        if rest.unanswered or lost:
             self.happen(Event.RESPOND_AFTER if continued else Event.RESPOND)
 
     async def _take(self, command: Command) -> None:
@@ -264,6 +273,24 @@ class Session:
         self.conversation.add(Item(new_id("item"), "function_call_output", call_id=call_id, output=output))
         if self.state is State.LISTENING:
             self.happen(Event.RESPOND)
+
+    def _make_call(self, item: Item) -> None:
+        """The model calls a function; the client's go to the client, also one that is named like one of ours."""
+        if item.name not in {tool.name for tool in self.settings.tools}:
+            self._server_calls.make(item)
+
+    def _take_result(self, call_id: str, output: str) -> None:
+        """A function of the server is done: the model is told and answers, once all that it called are done."""
+        items = self.conversation.history.items
+        if any(item.type == "function_call_output" and item.call_id == call_id for item in items):
+            return  # it was given up before
+        self.conversation.add(Item(new_id("item"), "function_call_output", call_id=call_id, output=output))
+        if self._calls.any or self.replies.will_ask:
+            return
+        if self.state is State.LISTENING:
+            self.happen(Event.RESPOND)
+        elif self.state in (State.THINKING, State.SPEAKING, State.HELD):
+            self.happen(Event.RESPOND_AFTER)
 
     def _reply_done(self) -> None:
         self.listening.reply_ended()
@@ -311,6 +338,8 @@ class Session:
 
     def change_settings(self, settings: SessionSettings) -> None:
         """Use other settings from now on. Raises InvalidRequest."""
+        if settings.assistant != self.settings.assistant:
+            raise InvalidRequest("The assistant is chosen when a session begins.", param="session.assistant")
         self.screen.configure(settings)
         self.settings = settings
         self._record()

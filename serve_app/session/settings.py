@@ -156,6 +156,8 @@ class SessionSettings(_Model):
     instructions: str = Field("", max_length=50_000)
     audio: Audio = Audio()
     video: VideoOutput | None = None
+    assistant: str | None = Field(None, max_length=64)
+    """Chosen when the session begins. An extension: OpenAI's API has none."""
     tools: tuple[FunctionTool, ...] = Field((), max_length=128)
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool | None = None

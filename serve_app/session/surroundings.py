@@ -9,6 +9,7 @@ from deployments.tts.client import TtsClient
 from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
 from serve_app.session.metrics import NullMetrics, SessionMetrics
 from serve_app.session.screen import Faces
+from serve_app.session.server_calls import NoTools, ServerTools
 from serve_app.session.speech_model import SpeechModel
 
 
@@ -25,3 +26,5 @@ class Surroundings:
     faces: Faces | None = None
     """None: no session has a face."""
     interruption: InterruptionPolicy = field(default_factory=InterruptAtOnset)
+    tools: ServerTools = field(default_factory=NoTools)
+    """Functions that the server runs for the model."""

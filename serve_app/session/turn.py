@@ -16,6 +16,8 @@ from typing import Any
 from configs.session import SessionConfig
 from deployments.llm.contract import Finished, LlmItem, TextPiece, ToolCall, Usage
 from deployments.media.audio import VOICE_RATE_HZ, ms_to_samples, samples_of, samples_to_ms
+from deployments.media.speakable.speaker import Speaker
+from deployments.media.speakable.spoken import as_written
 from deployments.runtime import clock
 from deployments.runtime.errors import ParleyError, StageError
 from deployments.runtime.logs import log_context
@@ -79,12 +81,15 @@ class Turn:
         language: str | None = None,
         speed: float = 1.0,
         face: LiveFace | None = None,
+        speaker: Speaker | None = None,
     ) -> None:
-        """`face` speaks it, where there is one."""
+        """`face` speaks it, where there is one. `speaker` puts it into words; None: it is said as it is written."""
         self.writer = writer
         self.times = TurnTimes(clock.now_s())
         self.generated = False
         """The model has said everything; what remains is speaking and playing it."""
+        self.asked = False
+        """The model was asked: what happens from now on it does not know."""
         self.over = False
         """Stopped, or by itself: played, failed, or nothing to say."""
         self.stopped = False
@@ -95,6 +100,7 @@ class Turn:
         self._speed = speed
         self._ledger = Ledger(speed)
         self._face = face
+        self._speaker = speaker
         self._playout = _playout(self._send_sound, config, face)
         self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
@@ -206,6 +212,7 @@ class Turn:
             await self._face.play(self._playout, self._ledger.phonemes)
 
     async def _generate(self) -> None:
+        self.asked = True
         async with aclosing(self._hooks.reply()) as items:
             async for item in items:
                 if self.times.first_token_s is None and not isinstance(item, Finished):
@@ -237,8 +244,10 @@ class Turn:
                 self._finish_reason = "length"
                 break
             self._unspoken.popleft()
-            self._ledger.begin_clause(clause, self._playout.put_samples)
-            await self._speak_clause(clause)
+            spoken = self._speaker.spoken(clause) if self._speaker is not None else as_written(clause)
+            self._ledger.begin_clause(clause, self._playout.put_samples, spoken)
+            if spoken.says_something:
+                await self._speak_clause(spoken.text)
             self._ledger.end_clause(self._playout.put_samples)
         self._playout.finish()
 

@@ -32,8 +32,10 @@ def extra_of(stage: str, name: str) -> str:
 
 @functools.cache
 def options_for(name: str) -> dict[str, Any]:
-    """Options that an engine runs with here: those of its tiny models, which are made once and removed at the end."""
-    if name != os.environ.get("PARLEY_TEST_ENGINE"):
+    """Options that an engine runs with here: those of its tiny models, which are made once and removed at the end, or
+    of a server for it to ask. None for an engine that needs neither.
+    """
+    if not Path(__file__).parents[1].joinpath("engines", f"{name}_models.py").exists():
         return {}
     folder = tempfile.TemporaryDirectory(prefix="parley-models-")
     atexit.register(folder.cleanup)

@@ -39,6 +39,7 @@ from serve_app.session.interruption import InterruptAtOnset, InterruptionPolicy
 from serve_app.session.recording import NullRecorder, Recorder
 from serve_app.session.resuming import Carried
 from serve_app.session.screen import Faces
+from serve_app.session.server_calls import NoTools, ServerTools
 from serve_app.session.session import Session
 from serve_app.session.settings import initial_settings
 from serve_app.session.speech_model import CHUNK_SAMPLES, SpeechStream
@@ -196,6 +197,8 @@ class Scene:
     config: SessionConfig = field(default_factory=SessionConfig)
     interruption: InterruptionPolicy = field(default_factory=InterruptAtOnset)
     recorder: Recorder = field(default_factory=NullRecorder)
+    tools: ServerTools = field(default_factory=NoTools)
+    """Functions of the server."""
     microphone: bool = True
     stage_deadline_s: float = 3.0
     reads: bool = True
@@ -244,6 +247,7 @@ class Scene:
             config=self.config,
             faces=None if avatar is None else Faces(AvatarClient(LocalPush(render), 2.0), _no_portrait, self._check),
             interruption=self.interruption,
+            tools=self.tools,
         )
         settings = initial_settings(self.config).updated(self.settings)
         session = Session(around, settings, self.recorder, carried=self.carried)

@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.media.speakable.speaker import Speaker
 from deployments.media.timing import PhonemeTime, WordTime
+from deployments.tts.clause_times import word_places
 from serve_app.session.ledger import Ledger
 
 
@@ -102,3 +104,61 @@ def test_hearing_more_never_takes_words_away(a: int, b: int) -> None:
     less, more = ledger.heard(min(a, b)), ledger.heard(max(a, b))
     assert more.startswith(less)
     assert ledger.text.startswith(more)
+
+
+def test_what_is_said_for_one_written_word_was_heard_when_more_than_half_of_it_was() -> None:
+    text = "It costs $12.50, today."
+    spoken = Speaker("en").spoken(text)
+    assert spoken.text == "It costs twelve dollars and fifty cents, today."
+    ledger = Ledger()
+    ledger.begin_clause(text, 0, spoken)
+    ledger.add_times(tuple(said_evenly(spoken.text, 100)))
+    ledger.end_clause(800)
+    assert ledger.heard(400) == "It costs"
+    assert ledger.heard(449) == "It costs"
+    assert ledger.heard(451) == "It costs $12.50,"
+    assert ledger.heard(800) == text
+    assert [end for _, end in ledger.word_ends()] == [3, 9, 17, 23]
+
+
+def test_a_written_word_of_which_more_is_to_be_said_waits_for_its_end() -> None:
+    text = "It costs $12.50, today."
+    spoken = Speaker("en").spoken(text)
+    words = said_evenly(spoken.text, 100)
+    ledger = Ledger()
+    ledger.begin_clause(text, 0, spoken)
+    ledger.add_times(tuple(words[:4]))
+    assert ledger.heard(399) == "It costs"
+    assert ledger.due(399) == "It costs "
+    ledger.add_times(tuple(words[4:]))
+    assert ledger.due(399) == "$12.50, "
+
+
+def test_without_word_times_the_sound_is_shared_out_by_what_is_said() -> None:
+    text = "I owe $1,234.56 now."
+    spoken = Speaker("en").spoken(text)
+    ledger = Ledger()
+    ledger.begin_clause(text, 0, spoken)
+    ledger.end_clause(24_000)
+    assert ledger.heard(4000) == "I owe"
+    assert ledger.heard(20_000) == "I owe $1,234.56"
+    assert ledger.heard(24_000) == text
+
+
+def test_marks_and_the_ways_of_links_go_with_the_word_before_them() -> None:
+    text = "See **[this page](http://x.org/y)** now."
+    spoken = Speaker("en").spoken(text)
+    ledger = Ledger()
+    ledger.begin_clause(text, 0, spoken)
+    ledger.add_times(tuple(said_evenly(spoken.text, 100)))
+    assert ledger.due(101) == "See **[this "
+    assert ledger.due(201) == "page](http://x.org/y)** "
+    assert ledger.heard(260) == "See **[this page](http://x.org/y)**"
+
+
+def said_evenly(text: str, samples: int) -> list[WordTime]:
+    """Each spoken word takes so many samples."""
+    return [
+        WordTime(index * samples, (index + 1) * samples, start, end)
+        for index, (start, end) in enumerate(word_places(text))
+    ]

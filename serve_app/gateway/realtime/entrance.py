@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from deployments.runtime.clock import wall_s
-from deployments.runtime.errors import InvalidRequest, ParleyError, ServerFull, Unauthorized
+from deployments.runtime.errors import InvalidRequest, NotFound, ParleyError, ServerFull, Unauthorized
 from serve_app.gateway.client_secrets import PREFIX, ClientSecrets
 from serve_app.gateway.keys import ApiKeys, bearer
 from serve_app.gateway.realtime.limits import Limits
@@ -45,6 +45,8 @@ class Entrance:
     """The conversation that a token opens, heard so far in ms. Raises NotFound."""
     faces: Faces | None = None
     """None: the server has none to show."""
+    assistant: Callable[[str], SessionSettings] | None = None
+    """What a session with this assistant has before its client sets anything. Raises NotFound."""
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection from its handshake to its end."""
@@ -57,7 +59,8 @@ class Entrance:
                     await self._go_on(websocket, token)
                 else:
                     asked = websocket.query_params
-                    settings = self.admit(_key(websocket, offered), asked.get("model"), asked.get("avatar"))
+                    key = _key(websocket, offered)
+                    settings = self.admit(key, asked.get("model"), asked.get("avatar"), asked.get("assistant"))
                     await self.check_avatar(settings)
                     await self._converse(websocket, settings)
             except ServerFull as error:
@@ -79,21 +82,32 @@ class Entrance:
             resumed = await self.take(token, _heard_ms(websocket))
         await self._converse(websocket, resumed.carried.settings, resumed)
 
-    def admit(self, key: str | None, model: str | None = None, avatar: str | None = None) -> SessionSettings:
+    def admit(
+        self, key: str | None, model: str | None = None, avatar: str | None = None, assistant: str | None = None
+    ) -> SessionSettings:
         """Check an API key or a client secret; what its session begins with. Raises Unauthorized, InvalidRequest.
 
-        `avatar`: show this face, the engine's own where it is empty; None: no face is asked for here.
+        `avatar`: show this face, the engine's own where it is empty; None: no face is asked for here. `assistant`: its
+        name; a client secret's own goes before it. Raises NotFound for one that is not there.
         """
-        settings = self.defaults()
+        asked = {}
         if key is not None and key.startswith(PREFIX):
-            settings = settings.updated(self.secrets.open(key, wall_s()))
+            asked = self.secrets.open(key, wall_s())
         else:
             self.keys.check(key)
+        settings = self._first(asked.get("assistant") or assistant).updated(asked)
         if model:
             settings = settings.updated({"model": model})
         if avatar is not None:
             settings = settings.updated({"output_modalities": ["audio", "video"], "video": {"avatar": avatar}})
         return self.possible(settings)
+
+    def _first(self, assistant: str | None) -> SessionSettings:
+        if not assistant:
+            return self.defaults()
+        if self.assistant is None:
+            raise NotFound("This server has no assistants.", "assistant_not_found", "assistant")
+        return self.assistant(assistant)
 
     def possible(self, settings: SessionSettings) -> SessionSettings:
         """The same settings. Raises InvalidRequest where they ask for a face that this server does not have."""

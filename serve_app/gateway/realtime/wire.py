@@ -21,6 +21,8 @@ def session_object(settings: SessionSettings, session_id: str, expires_at: int |
     shown = settings.model_dump(mode="json")
     if shown["video"] is None:
         del shown["video"]  # ours, and no business of who has no face
+    if shown["assistant"] is None:
+        del shown["assistant"]
     heard = shown["audio"]["input"]
     for name in ("transcription", "noise_reduction"):
         # Their newer fields are unknown to some clients: pipecat 1.14 takes no `delay`, not even null.

@@ -26,13 +26,15 @@ def call_routes(entrance: Entrance, calls: Calls) -> list[Route]:
 
     async def create(request: Request) -> Response:
         asked = request.query_params
-        settings = entrance.admit(_key(request), asked.get("model"), asked.get("avatar"))
+        settings = entrance.admit(_key(request), asked.get("model"), asked.get("avatar"), asked.get("assistant"))
         if "resume" in request.query_params:
             # A token opens once. Spent on a call that then does not connect, it would take the conversation with it.
             raise InvalidRequest("A conversation is resumed over the WebSocket.", param="resume")
         fields = await read_fields(request)
-        offer = read_offer(fields.get("sdp", ""))
         session = _session(fields)
+        if session.get("assistant") not in (None, settings.assistant):
+            raise InvalidRequest("Name the assistant in the address: ?assistant=…", param="session.assistant")
+        offer = read_offer(fields.get("sdp", ""))
         if offer.video is not None and entrance.faces is not None and settings.speaks:
             # A client that offers to take a picture has asked for one.
             session = {"output_modalities": ["audio", "video"], **session}

@@ -1,0 +1,1 @@
+"""Functions of the server that the model may call."""
