@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 SECONDS_MOST: Final = 30.0
 """Of sound that the model hears at once."""
+UNSPACED: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""Languages that are written without white space between words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ def timed(words: Sequence[Word], path: Sequence[tuple[int, int]], seconds: float
     earliest_s = 0.0
     for n, (word, start_s, end_s) in enumerate(zip(words, starts, ends, strict=True)):
         room_s = seconds - (len(words) - n) * least_s
-        start_s = min(max(start_s, earliest_s), room_s)
+        start_s = max(min(start_s, room_s), earliest_s)
         end_s = min(max(end_s, start_s + least_s), room_s + least_s)
         placed.append(replace(word, start_s=start_s, end_s=end_s))
         earliest_s = end_s

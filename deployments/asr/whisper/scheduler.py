@@ -138,7 +138,7 @@ class Scheduler(Generic[Q, A]):
         resting = now_s() < self._live_from_s
         ready = [each for each, queue in self._queues.items() if queue and not (each is Urgency.LIVE and resting)]
         starved = [each for each in ready if each is not ready[0] and self._passed[each] >= PASSED_OVER_MOST[each]]
-        return (starved or ready or [None])[0]
+        return next(iter(starved or ready), None)
 
     def _take(self, urgency: Urgency) -> list[Waiting[Q, A]]:
         """The first of its kind, and those behind it that have its shape."""

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from deployments.asr.whisper.heard import Question, Word
+from deployments.asr.whisper.heard import UNSPACED, Question, Word
 
 HINTS_MOST: Final = 223
 """Half of the 448 tokens that the model takes, less the one that announces them."""
-UNSPACED: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""Languages that are written without white space between words."""
 
 
 class Tokens:

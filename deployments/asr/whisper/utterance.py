@@ -1,13 +1,13 @@
 """What one utterance says so far: windows over its sound, what is stable, what is to be asked next. No waiting here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Final
 
 from deployments.asr.contract import AsrOptions, Transcript
 from deployments.asr.whisper.agreement import Agreement
 from deployments.asr.whisper.guards import Guards, believed, is_silence
-from deployments.asr.whisper.heard import SECONDS_MOST, Answer, Question, Word, text_of, tokens_of
+from deployments.asr.whisper.heard import SECONDS_MOST, UNSPACED, Answer, Question, Word, text_of, tokens_of
 from deployments.asr.whisper.windows import cut
 from deployments.media.audio import BYTES_PER_SAMPLE, SPEECH_RATE_HZ
 from deployments.media.timing import WordTime
@@ -136,6 +136,8 @@ class Utterance:
     def _agree(self, words: tuple[Word, ...], *, agreeing: bool) -> None:
         """Take words of the window; of those that contradict what is stable, that alone is left."""
         stable = self._agreement.stable
+        if words and self._earlier and self._language not in UNSPACED:
+            words = (replace(words[0], spaced=True), *words[1:])  # the model may not know that it goes on
         if not text_of(words).startswith(text_of(stable)):
             words = stable
         elif agreeing:
