@@ -284,6 +284,23 @@ def test_a_model_that_is_not_here_is_refused_with_what_to_do(
     assert "'xx'" in refused(runner, {**settings, "language": "xx"})
 
 
+def test_a_model_by_name_is_found_in_the_cache(
+    settings: dict[str, Any], folder: Path, runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    held = tmp_path / "models--Systran--faster-whisper-tiny"
+    shutil.copytree(folder, held / "snapshots" / ("0" * 40))
+    (held / "refs").mkdir()
+    (held / "refs" / "main").write_text("0" * 40)
+    named = {**settings, "model": "tiny", "cache": str(tmp_path), "download": False}
+
+    async def main(engine: Engine) -> None:
+        assert (await said(engine, YES)).final
+
+    with_engine(runner, named, main)
+    (held / "snapshots" / ("0" * 40) / "model.bin").unlink()
+    assert "make models CONFIG=" in refused(runner, named)
+
+
 def test_a_broken_model_is_refused(folder: Path, runner: asyncio.Runner, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(folder, broken)

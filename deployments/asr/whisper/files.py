@@ -30,34 +30,44 @@ def locate(model: str, cache: Path, *, download: bool) -> Path:
         folder = Path(model).expanduser()
         check(folder)
         return folder
-    try:
-        folder = _fetch(model, cache, local_files_only=True)
-        check(folder)
+    folder = _cached(model, cache)
+    if folder is not None and not missing_files(folder):
         return folder
-    except ConfigError:
-        raise
-    except Exception as missing:  # the hub's library has an error of its own for each reason
-        if not download:
-            raise ConfigError(_not_here(model, cache, "and download is off")) from missing
+    if not download:
+        raise ConfigError(_not_here(model, cache, "and download is off"))
     try:
         folder = _fetch(model, cache, local_files_only=False)
     except ConfigError:
         raise
-    except Exception as error:
-        reason = f"and could not be fetched ({type(error).__name__})"
-        raise ConfigError(_not_here(model, cache, reason)) from error
+    except Exception as error:  # the hub's library has an error of its own for each reason
+        raise ConfigError(_not_here(model, cache, f"and could not be fetched ({type(error).__name__})")) from error
     check(folder)
     return folder
+
+
+def _cached(model: str, cache: Path) -> Path | None:
+    """Where the cache has it; some files may be missing after a download that was broken off."""
+    try:
+        return _fetch(model, cache, local_files_only=True)
+    except ConfigError:
+        raise
+    except (OSError, ValueError):  # the base classes of the hub's errors
+        return None
+
+
+def missing_files(folder: Path) -> list[str]:
+    """What a model's folder lacks."""
+    missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        missing.append(" or ".join(VOCABULARIES))
+    return missing
 
 
 def check(folder: Path) -> None:
     """Raises ConfigError naming the files that a model's folder lacks."""
     if not folder.is_dir():
         raise ConfigError(f"asr engine 'faster_whisper': there is no folder {folder}")
-    missing = [name for name in REQUIRED if not (folder / name).is_file()]
-    if not any((folder / name).is_file() for name in VOCABULARIES):
-        missing.append(" or ".join(VOCABULARIES))
-    if missing:
+    if missing := missing_files(folder):
         raise ConfigError(
             f"asr engine 'faster_whisper': {folder} lacks {', '.join(missing)}. It must hold a Whisper model in "
             "CTranslate2's form (ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json)"
