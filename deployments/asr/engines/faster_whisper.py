@@ -63,7 +63,8 @@ class Config(BaseModel):
     """The least sound, silence included, that is encoded for words on the way. Whisper learnt with 30 s; the encoder of
     `base` takes 1.14 s of CPU for those, 0.32 s for 15, 0.21 s for 10."""
     final_window_s: float = Field(default=SECONDS_MOST, ge=5.0, le=SECONDS_MOST)
-    """The same for final words. Less is quicker, and not what Whisper learnt with."""
+    """The same for final words. Less is quicker, and not what Whisper learnt with. CPU for a second of speech in short
+    utterances, shape of `tiny`: 0.29 s with 30 s, 0.09 s with 10 s; the library called once at a time 0.26 s."""
     interim_share: float = Field(default=0.7, gt=0.0, le=1.0)
     """Of the time that words on the way may take on a CPU; the other stages need it too. A GPU is not held back."""
     max_utterances: int = Field(default=64, ge=1, le=512)
