@@ -18,11 +18,23 @@ from typing import Any
 
 import orjson
 
-from benchmarks import avatar, avatar_cost, endpointing, first_audio, lip_sync, machine, sessions, turn_ends
+from benchmarks import (
+    avatar,
+    avatar_cost,
+    endpointing,
+    first_audio,
+    lip_sync,
+    machine,
+    recognition,
+    sessions,
+    turn_ends,
+)
 from benchmarks.report import Panel, Table, draw
 
 _QUICK = (first_audio.NAME, sessions.NAME, avatar.NAME, avatar_cost.NAME)
 _QUESTIONS = (*_QUICK, lip_sync.NAME, "endpointing", "turn_ends")
+_OF_ENGINES = (recognition.NAME,) if recognition.POSSIBLE else ()
+"""Asked by name, in the environment of the engine."""
 _EVERY_VOICE = 4
 """Of those that the lips are watched with, so many less: `python -m benchmarks.lip_sync` takes all."""
 _RECORDINGS = Path(__file__).parents[1] / "tests" / "data"
@@ -46,6 +58,10 @@ async def main(options: argparse.Namespace) -> None:
         fronts = await sessions.ask(options.quick, minutes, _say)
         whole = [asdict(front) for front in fronts]
         _publish(options.out, sessions.NAME, about, sessions.tables(fronts), sessions.panels(fronts), whole)
+    if recognition.NAME in only:
+        heard = await recognition.ask(options.quick, _say)
+        whole = [asdict(cell) for cell in heard]
+        _publish(options.out, recognition.NAME, about, [recognition.table(heard)], recognition.panels(heard), whole)
     await _ask_of_faces(options, only, about)
     if "endpointing" in only:
         print("Endpointing\n", flush=True)
@@ -102,7 +118,9 @@ if __name__ == "__main__":
         type=float,
         help="of the largest cell through HAProxy: 10; of each face: ½",
     )
-    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out the last three")
+    parser.add_argument(
+        "--only", nargs="+", choices=(*_QUESTIONS, *_OF_ENGINES), help="all of them; --quick leaves out the last three"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     # A shell starts background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
