@@ -8,17 +8,19 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from configs.schema import AppConfig
 from configs.session import SessionConfig
-from deployments.runtime.engines import engine_names
+from deployments.runtime.engines import STAGES, engine_names
+from deployments.runtime.errors import ConfigError
+from serve_app.environments.effective import effective, misfits, parley_applications
+from serve_app.environments.environment import ROOT
 
 DEFAULT_CONFIG: Final = "serve_config.yaml"
-BUILDER: Final = "serve_app.app:build_app"
 
 ENVIRONMENT: Final = {
     # Whoever reaches Ray's ports without the token (~/.ray/auth_token) could run code here.
@@ -59,15 +61,14 @@ def problems(config_path: Path) -> list[str]:
         return [f"{config_path} is not YAML: {error}"]
     if not isinstance(config, dict) or not isinstance(config.get("applications"), list):
         return [f"{config_path} has no list `applications`: it is no configuration of Ray Serve"]
-    apps = [app for app in config["applications"] if app.get("import_path") == BUILDER]
-    wrong = [f"{config_path}: {problem}" for app in apps for problem in _in_application(app)]
+    wrong = [f"{config_path}: {problem}" for app in parley_applications(config) for problem in _in_application(app)]
     return wrong + _in_address(config.get("http_options") or {}, config_path)
 
 
 def _in_application(app: dict[str, Any]) -> Iterator[str]:
     args = app.get("args") or {}
     yield from _invalid("args", AppConfig, args)
-    for stage in ("asr", "llm", "tts", "avatar"):
+    for stage in STAGES:
         choice = args.get(stage)
         name = choice.get("engine") if isinstance(choice, dict) else None
         if name and name not in engine_names(stage):
@@ -98,11 +99,32 @@ def _in_address(http: dict[str, Any], config_path: Path) -> list[str]:
     return []
 
 
+def with_environments(config_path: Path, folder: Path = ROOT / ".data" / "effective") -> Path:
+    """The configuration to be served: this one, or, where an engine has an environment, one written into `folder`.
+
+    Raises ConfigError for an environment of other versions than this process, whose replicas could not be relied on.
+    """
+    config = yaml.safe_load(config_path.read_text())
+    served = effective(config)
+    if wrong := list(misfits(served)):
+        raise ConfigError("\n".join(wrong))
+    if served is config:
+        return config_path
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / config_path.name
+    path.write_text(f"# Written from {config_path} at its start; a change here is lost.\n{yaml.safe_dump(served)}")
+    return path
+
+
 def main() -> None:
     """Be `serve run`."""
     config_path = Path(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_CONFIG)
     if wrong := problems(config_path):
-        sys.exit("\n".join(["Parley cannot start:", *(f"  {problem}" for problem in wrong)]))
+        _refuse(wrong)
+    try:
+        config_path = with_environments(config_path)
+    except ConfigError as error:
+        _refuse(str(error).splitlines())
     os.environ.update(environment(dict(os.environ)))
     # Here: Ray reads its environment while it is imported.
     import ray
@@ -111,6 +133,10 @@ def main() -> None:
     ray.init(namespace="serve")  # as `serve run` would, which takes the one it finds
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own handler kills all at once
     run.main([str(config_path)], prog_name="serve run")
+
+
+def _refuse(wrong: list[str]) -> NoReturn:
+    sys.exit("\n".join(["Parley cannot start:", *(f"  {problem}" for problem in wrong)]))
 
 
 if __name__ == "__main__":
