@@ -49,7 +49,15 @@ def environment(inherited: dict[str, str]) -> dict[str, str]:
 
 
 def problems(config_path: Path) -> list[str]:
-    """What keeps this configuration from being served here, in words; empty if nothing is known to.
+    """What keeps this configuration from being served here, in words; empty if nothing is known to."""
+    if wrong := mistakes(config_path):
+        return wrong
+    config = yaml.safe_load(config_path.read_text())
+    return _in_address(config.get("http_options") or {}, config_path)
+
+
+def mistakes(config_path: Path) -> list[str]:
+    """What is wrong in a configuration, in words.
 
     Engines' options are left to the engines, whose packages may be in another environment.
     """
@@ -61,8 +69,7 @@ def problems(config_path: Path) -> list[str]:
         return [f"{config_path} is not YAML: {error}"]
     if not isinstance(config, dict) or not isinstance(config.get("applications"), list):
         return [f"{config_path} has no list `applications`: it is no configuration of Ray Serve"]
-    wrong = [f"{config_path}: {problem}" for app in parley_applications(config) for problem in _in_application(app)]
-    return wrong + _in_address(config.get("http_options") or {}, config_path)
+    return [f"{config_path}: {problem}" for app in parley_applications(config) for problem in _in_application(app)]
 
 
 def _in_application(app: dict[str, Any]) -> Iterator[str]:

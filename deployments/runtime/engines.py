@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from configs.environments import variants
 from deployments.runtime.errors import ConfigError
 
 STAGES: Final = ("asr", "llm", "tts", "avatar")
@@ -60,29 +61,39 @@ def extra_of(stage: str, name: str) -> str:
 
 def missing_package(error: ImportError, extra: str) -> ConfigError:
     """What an engine raises, from the ImportError, when it cannot import what its extra brings."""
+    way = " or, without a GPU, ".join(f"make env ENGINE={variant}" for variant in variants(extra) or (extra,))
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
-        return ConfigError(f"the package {package!r} is not installed here; get it with: make env ENGINE={extra}")
+        return ConfigError(f"the package {package!r} is not installed here; get it with: {way}")
     package = repr(error.name) if error.name else "a package"
-    return ConfigError(f"cannot import {package}: {error}; prepare its environment anew with: make env ENGINE={extra}")
+    return ConfigError(f"cannot import {package}: {error}; prepare its environment anew with: {way}")
 
 
 def load_engine(stage: str, name: str, options: dict[str, Any]) -> Any:
-    """Build an engine, not yet started.
+    """Build an engine, not yet started. Raises ConfigError as `engine_module` and `engine_config` do."""
+    module = engine_module(stage, name)
+    return module.Engine(engine_config(stage, name, options))
 
-    Raises ConfigError for an unknown name (listing those there are), an option that is unknown or out of range
-    (naming it), or a package that is missing (saying how to get it).
+
+def engine_module(stage: str, name: str) -> Any:
+    """An engine's module.
+
+    Raises ConfigError for an unknown name (listing those there are), and a missing package (saying how to get it).
     """
     if name not in engine_names(stage):
         raise ConfigError(f"{stage} has no engine {name!r}; there are: {', '.join(engine_names(stage))}")
     try:
-        module = importlib.import_module(f"deployments.{stage}.engines.{name}")
+        return importlib.import_module(f"deployments.{stage}.engines.{name}")
     except ImportError as error:
         missing = missing_package(error, extra_of(stage, name) or name.replace("_", "-"))
         raise ConfigError(f"{stage} engine {name!r}: {missing}") from error
+
+
+def engine_config(stage: str, name: str, options: dict[str, Any]) -> BaseModel:
+    """An engine's `Config`. Raises ConfigError for an option that is unknown or out of range, naming it."""
     try:
-        config = module.Config.model_validate(options)
+        config: BaseModel = engine_module(stage, name).Config.model_validate(options)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{stage} engine {name!r}: {problems}") from error
-    return module.Engine(config)
+    return config
