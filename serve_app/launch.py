@@ -2,6 +2,7 @@
 environment of its process can give, after a look whether it can work at all. SIGTERM ends it as Ctrl-C does.
 """
 
+import functools
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from configs.schema import AppConfig
 from configs.session import SessionConfig
 from deployments.runtime.engines import STAGES, engine_names
 from deployments.runtime.errors import ConfigError
-from serve_app.environments.effective import effective, misfits, parley_applications
+from serve_app.environments.effective import effective, misfits, parley_applications, python_here
 from serve_app.environments.environment import ROOT
 
 DEFAULT_CONFIG: Final = "serve_config.yaml"
@@ -106,19 +107,19 @@ def _in_address(http: dict[str, Any], config_path: Path) -> list[str]:
     return []
 
 
-def with_environments(config_path: Path, folder: Path = ROOT / ".data" / "effective") -> Path:
-    """The configuration to be served: this one, or, where an engine has an environment, one written into `folder`.
+def with_environments(config_path: Path, root: Path = ROOT) -> Path:
+    """The configuration to be served: this one, or, where an engine has an environment, one written into `.data`.
 
     Raises ConfigError for an environment of other versions than this process, whose replicas could not be relied on.
     """
     config = yaml.safe_load(config_path.read_text())
-    served = effective(config)
+    served = effective(config, functools.partial(python_here, root=root))
     if wrong := list(misfits(served)):
         raise ConfigError("\n".join(wrong))
     if served is config:
         return config_path
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / config_path.name
+    path = root / ".data" / "effective" / config_path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# Written from {config_path} at its start; a change here is lost.\n{yaml.safe_dump(served)}")
     return path
 

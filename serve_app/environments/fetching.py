@@ -85,13 +85,20 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
+def fetched(stage: str, choice: EngineChoice) -> bool:
+    """Fetch, telling how it goes at the terminal; whether it is all here."""
+    try:
+        asyncio.run(fetch(stage, choice, _say))
+    except ConfigError as error:
+        print(error, file=sys.stderr, flush=True)
+        return False
+    return True
+
+
 def main() -> None:
     """Fetch for the choice on the standard input."""
     choice = EngineChoice.model_validate_json(sys.stdin.read())
-    try:
-        asyncio.run(fetch(sys.argv[1], choice, _say))
-    except ConfigError as error:
-        sys.exit(str(error))
+    sys.exit(0 if fetched(sys.argv[1], choice) else 1)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import yaml
 from configs.schema import AppConfig
 from deployments.runtime.engines import STAGES
 from serve_app.environments.effective import deployment_entry, effective, misfits, parley_applications
+from serve_app.environments.fetching import fetched
 from serve_app.launch import DEFAULT_CONFIG, mistakes
 
 
@@ -30,15 +31,19 @@ def _fetched(app: dict[str, Any], stage: str) -> bool:
     choice = getattr(AppConfig.model_validate(app.get("args") or {}), stage)
     if choice is None:
         return True
-    command = [*_python(app, stage), "-m", "serve_app.environments.fetching", stage]
+    python = _python_of(app, stage)
+    if python is None:
+        return fetched(stage, choice)
+    command = [*shlex.split(python), "-m", "serve_app.environments.fetching", stage]
     return subprocess.run(command, input=choice.model_dump_json(), text=True).returncode == 0
 
 
-def _python(app: dict[str, Any], stage: str) -> list[str]:
+def _python_of(app: dict[str, Any], stage: str) -> str | None:
+    """What a stage runs with; None is this Python."""
     entry = deployment_entry(app, stage.capitalize()) or {}
     of_stage = (entry.get("ray_actor_options") or {}).get("runtime_env") or {}
-    python = {**(app.get("runtime_env") or {}), **of_stage}.get("py_executable")
-    return shlex.split(python) if python else [sys.executable]
+    python: str | None = {**(app.get("runtime_env") or {}), **of_stage}.get("py_executable")
+    return python
 
 
 if __name__ == "__main__":
