@@ -28,7 +28,7 @@ status: .venv/installed ## Show the deployments of the running server
 test: .venv/installed-dev ## Run all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
-test-engines: .venv/installed-dev ## Test engines in environments of their own (ENGINES="xtts piper" for some; PARLEY_DITTO_CHECKOUT=… names a clone of Ditto)
+test-engines: .venv/installed-dev ## Test engines in environments of their own (ENGINES="xtts piper": some; PARLEY_DITTO_CHECKOUT=…: a clone of Ditto)
 	@$(BIN)/python -m tests.engines $(ENGINES)
 
 lint: .venv/installed-dev ## Check style, types and the direction of imports
@@ -43,9 +43,9 @@ bench: .venv/installed-dev ## Measure, print a table, write benchmarks/out
 bench-duplex: .venv/installed-dev ## Measure who gets the turn, and how fast: 15 minutes (QUICK=1: 5)
 	$(BIN)/python -m benchmarks.duplex $(if $(QUICK),--quick)
 
-clean: ## Remove caches and build outputs; the virtual environment stays
+clean: ## Remove caches and build outputs; the virtual environments stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out
-	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv/*' -not -path './.envs/*' -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	@$(if $(PYTHON),,$(error Parley needs Python 3.11, 3.12 or 3.13, and found none; say PYTHON=/path/to/python3.12))

@@ -123,6 +123,16 @@ class TestPreparation:
         assert "No matching distribution" in err, "pip's own words are shown"
 
 
+class TestImage:
+    def test_it_is_built_from_what_is_here_and_makes_environments_as_make_does(self) -> None:
+        dockerfile = (ROOT / "cluster/docker/Dockerfile").read_text()
+        assert (ROOT / "constraints.txt").is_file()
+        assert "--constraint constraints.txt --editable ." in dockerfile
+        assert "python -m serve_app.environments" in dockerfile
+        assert "python -m serve_app.environments" in (ROOT / "Makefile").read_text()
+        assert ".envs" in (ROOT / "cluster/docker/Dockerfile.dockerignore").read_text().split()
+
+
 class TestEffectiveConfig:
     def test_without_such_an_engine_it_is_the_one_that_was_given(self) -> None:
         config = shipped()
