@@ -91,7 +91,7 @@ def test_engines_in_environments_of_their_own_hold_a_conversation(
         transcription = {"model": "any", "language": "en"}
         settings = {"type": "realtime", "max_output_tokens": 24, "audio": {"input": {"transcription": transcription}}}
         await client.send(type="session.update", session=settings)
-        for name in ("thank_you", "jfk"):
+        for name in ("thank_you", "hi_how_are_you"):
             client.sound = b""
             client.say(recording(name))
             heard = await client.until("conversation.item.input_audio_transcription.completed", TURN_WITHIN_S)
