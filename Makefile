@@ -7,13 +7,19 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run status test test-engines lint bench bench-duplex clean
+.PHONY: help run env models status test test-engines lint bench bench-duplex clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 run: .venv/installed ## Start the server on http://127.0.0.1:8000; Ctrl-C stops it (CONFIG=… for another configuration)
 	@exec $(BIN)/python -m serve_app.launch $(CONFIG)
+
+env: .venv/installed ## Prepare .envs/… for an engine with packages of its own (ENGINE=faster-whisper, for one)
+	@$(BIN)/python -m serve_app.environments $(ENGINE)
+
+models: .venv/installed ## Fetch the models of a configuration ahead (CONFIG=…)
+	@$(BIN)/python -m serve_app.environments.models $(CONFIG)
 
 status: .venv/installed ## Show the deployments of the running server
 	@RAY_AUTH_MODE=token $(BIN)/serve status 2>/dev/null || \
@@ -22,10 +28,8 @@ status: .venv/installed ## Show the deployments of the running server
 test: .venv/installed-dev ## Run all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
-test-engines: .venv/installed-dev ## Test engines with their real code (PARLEY_DITTO_CHECKOUT=… names a clone of Ditto)
-	@if [ -n "$$PARLEY_DITTO_CHECKOUT" ]; then \
-		$(MAKE) --no-print-directory .envs/ditto/installed && .envs/ditto/bin/python -m pytest tests/engines; \
-	else $(BIN)/python -m pytest tests/engines; [ $$? -eq 5 ]; fi
+test-engines: .venv/installed-dev ## Test engines in environments of their own (ENGINES="xtts piper": some; PARLEY_DITTO_CHECKOUT=…: a clone of Ditto)
+	@$(BIN)/python -m tests.engines $(ENGINES)
 
 lint: .venv/installed-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -39,9 +43,9 @@ bench: .venv/installed-dev ## Measure, print a table, write benchmarks/out
 bench-duplex: .venv/installed-dev ## Measure who gets the turn, and how fast: 15 minutes (QUICK=1: 5)
 	$(BIN)/python -m benchmarks.duplex $(if $(QUICK),--quick)
 
-clean: ## Remove caches and build outputs; the virtual environment stays
+clean: ## Remove caches and build outputs; the virtual environments stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out
-	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv/*' -not -path './.envs/*' -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	@$(if $(PYTHON),,$(error Parley needs Python 3.11, 3.12 or 3.13, and found none; say PYTHON=/path/to/python3.12))
@@ -56,13 +60,3 @@ clean: ## Remove caches and build outputs; the virtual environment stays
 	@echo "Installing Parley and its tools into .venv (a few minutes the first time) …"
 	@$(INSTALL) '.[dev]'
 	@touch $@ .venv/installed
-
-# Sees the packages of .venv, and has its own beside them. Of torch 2.13.0 pip finds a build without CUDA.
-.envs/ditto/installed: .venv/installed-dev
-	@echo "Installing torch and what Ditto imports into .envs/ditto (a few minutes the first time) …"
-	@$(BIN)/python -m venv .envs/ditto
-	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-		> "$$(.envs/ditto/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/parley-parent.pth"
-	@.envs/ditto/bin/python -m pip install --quiet --disable-pip-version-check \
-		torch==2.13.0 einops scipy scikit-image onnx
-	@touch $@

@@ -11,6 +11,7 @@ from deployments.asr.deployment import Asr
 from deployments.avatar.deployment import Avatar
 from deployments.llm.deployment import Llm
 from deployments.tts.deployment import Tts
+from serve_app.environments.effective import ACTOR_OPTIONS
 from serve_app.gateway.deployment import Gateway
 
 
@@ -54,7 +55,7 @@ def _deployment(cls: type, **options: Any) -> serve.Deployment:
     """A deployment named after its class, which stays importable so that replicas load it from the installed code."""
     defaults: dict[str, Any] = {
         "name": cls.__name__,
-        "ray_actor_options": {"num_cpus": 0},
+        "ray_actor_options": dict(ACTOR_OPTIONS),
         "max_ongoing_requests": 200,
         # A replica that died is replaced after the next check.
         "health_check_period_s": 2.0,

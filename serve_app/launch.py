@@ -2,23 +2,26 @@
 environment of its process can give, after a look whether it can work at all. SIGTERM ends it as Ctrl-C does.
 """
 
+import functools
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from configs.schema import AppConfig
 from configs.session import SessionConfig
-from deployments.runtime.engines import engine_names
+from deployments.runtime.engines import STAGES, engine_names
+from deployments.runtime.errors import ConfigError
+from serve_app.environments.effective import effective, misfits, parley_applications, python_here
+from serve_app.environments.environment import ROOT
 
 DEFAULT_CONFIG: Final = "serve_config.yaml"
-BUILDER: Final = "serve_app.app:build_app"
 
 ENVIRONMENT: Final = {
     # Whoever reaches Ray's ports without the token (~/.ray/auth_token) could run code here.
@@ -47,7 +50,15 @@ def environment(inherited: dict[str, str]) -> dict[str, str]:
 
 
 def problems(config_path: Path) -> list[str]:
-    """What keeps this configuration from being served here, in words; empty if nothing is known to.
+    """What keeps this configuration from being served here, in words; empty if nothing is known to."""
+    if wrong := mistakes(config_path):
+        return wrong
+    config = yaml.safe_load(config_path.read_text())
+    return _in_address(config.get("http_options") or {}, config_path)
+
+
+def mistakes(config_path: Path) -> list[str]:
+    """What is wrong in a configuration, in words.
 
     Engines' options are left to the engines, whose packages may be in another environment.
     """
@@ -59,15 +70,13 @@ def problems(config_path: Path) -> list[str]:
         return [f"{config_path} is not YAML: {error}"]
     if not isinstance(config, dict) or not isinstance(config.get("applications"), list):
         return [f"{config_path} has no list `applications`: it is no configuration of Ray Serve"]
-    apps = [app for app in config["applications"] if app.get("import_path") == BUILDER]
-    wrong = [f"{config_path}: {problem}" for app in apps for problem in _in_application(app)]
-    return wrong + _in_address(config.get("http_options") or {}, config_path)
+    return [f"{config_path}: {problem}" for app in parley_applications(config) for problem in _in_application(app)]
 
 
 def _in_application(app: dict[str, Any]) -> Iterator[str]:
     args = app.get("args") or {}
     yield from _invalid("args", AppConfig, args)
-    for stage in ("asr", "llm", "tts", "avatar"):
+    for stage in STAGES:
         choice = args.get(stage)
         name = choice.get("engine") if isinstance(choice, dict) else None
         if name and name not in engine_names(stage):
@@ -98,11 +107,32 @@ def _in_address(http: dict[str, Any], config_path: Path) -> list[str]:
     return []
 
 
+def with_environments(config_path: Path, root: Path = ROOT) -> Path:
+    """The configuration to be served: this one, or, where an engine has an environment, one written into `.data`.
+
+    Raises ConfigError for an environment of other versions than this process, whose replicas could not be relied on.
+    """
+    config = yaml.safe_load(config_path.read_text())
+    served = effective(config, functools.partial(python_here, root=root))
+    if wrong := list(misfits(served)):
+        raise ConfigError("\n".join(wrong))
+    if served is config:
+        return config_path
+    path = root / ".data" / "effective" / config_path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"# Written from {config_path} at its start; a change here is lost.\n{yaml.safe_dump(served)}")
+    return path
+
+
 def main() -> None:
     """Be `serve run`."""
     config_path = Path(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_CONFIG)
     if wrong := problems(config_path):
-        sys.exit("\n".join(["Parley cannot start:", *(f"  {problem}" for problem in wrong)]))
+        _refuse(wrong)
+    try:
+        config_path = with_environments(config_path)
+    except ConfigError as error:
+        _refuse(str(error).splitlines())
     os.environ.update(environment(dict(os.environ)))
     # Here: Ray reads its environment while it is imported.
     import ray
@@ -111,6 +141,10 @@ def main() -> None:
     ray.init(namespace="serve")  # as `serve run` would, which takes the one it finds
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own handler kills all at once
     run.main([str(config_path)], prog_name="serve run")
+
+
+def _refuse(wrong: list[str]) -> NoReturn:
+    sys.exit("\n".join(["Parley cannot start:", *(f"  {problem}" for problem in wrong)]))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from deployments.runtime.engines import engine_names
+from deployments.runtime.engines import engine_names, extra_of
 
 
 def engines_here(stage: str) -> tuple[str, ...]:
@@ -22,12 +22,6 @@ def engines_here(stage: str) -> tuple[str, ...]:
     if chosen:
         return tuple(name for name in engine_names(stage) if name == chosen)
     return tuple(name for name in engine_names(stage) if not extra_of(stage, name))
-
-
-def extra_of(stage: str, name: str) -> str:
-    """The extra of `pyproject.toml` that brings an engine's packages; empty where Parley itself has them."""
-    module = importlib.import_module(f"deployments.{stage}.engines.{name}")
-    return str(getattr(module, "EXTRA", ""))
 
 
 @functools.cache

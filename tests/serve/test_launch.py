@@ -1,14 +1,11 @@
 """`make run` from start to Ctrl-C: the shipped configuration with scripted engines, in processes of its own."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,19 +15,10 @@ import pytest
 import websockets
 import yaml
 
-from tests.serve.processes import ROOT, free_port
+from tests.serve.launching import READY_WITHIN_S, family, launched, read_until, readyz
+from tests.serve.processes import free_port
 
-READY_WITHIN_S = 90
-"""A loaded machine; by itself it takes about 12."""
 GONE_WITHIN_S = 10
-
-# A process started in the background by a shell without job control ignores SIGINT, and so would its children.
-LAUNCH = """
-import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv = ["launch", sys.argv[1]]
-runpy.run_module("serve_app.launch", run_name="__main__")
-"""
 
 
 @pytest.fixture
@@ -49,46 +37,9 @@ def config_path(serve_config: dict[str, Any], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(config_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The running command; whatever it started is killed in the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, str(config_path)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
+    """The running command."""
+    with launched(config_path) as process:
         yield process
-        for left in family(process.pid):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                left.kill()
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """A process and all that descend from it."""
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def read_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
-    """The lines of the terminal up to the one that begins so."""
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line.rstrip("\n"))
-        if line.startswith(wanted):
-            return lines
-    raise AssertionError("\n".join(["the server ended:", *lines]))
-
-
-def readyz(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as response:
-        body: dict[str, Any] = json.load(response)
-    return body
 
 
 @pytest.mark.ray

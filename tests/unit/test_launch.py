@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.launch import ENVIRONMENT, environment, problems
+from serve_app.environments.effective import effective
+from serve_app.launch import ENVIRONMENT, environment, problems, with_environments
+from tests.environments import made
 from tests.serve.processes import ROOT, free_port
 
 
@@ -85,6 +87,40 @@ def test_what_is_no_configuration_is_said(tmp_path: Path, text: str, said: str) 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     assert problems(tmp_path / "none.yaml") == [f"cannot read {tmp_path / 'none.yaml'}: No such file or directory"]
+
+
+def test_a_configuration_without_environments_is_served_as_it_is(tmp_path: Path) -> None:
+    path = written(tmp_path / "config.yaml")
+    assert with_environments(path, tmp_path) == path
+    assert not (tmp_path / ".data").exists()
+
+
+def test_one_with_an_environment_is_written_anew(tmp_path: Path) -> None:
+    environment = made(tmp_path, "ditto")
+    path = written(tmp_path / "config.yaml", avatar={"engine": "ditto", "options": {}})
+    served = with_environments(path, tmp_path)
+    assert served == tmp_path / ".data" / "effective" / "config.yaml"
+    assert served.read_text().startswith(f"# Written from {path} at its start")
+    assert yaml.safe_load(served.read_text()) == effective(
+        yaml.safe_load(path.read_text()), lambda extra: str(environment.python)
+    )
+
+
+def test_an_environment_of_another_ray_is_refused_at_the_start(tmp_path: Path) -> None:
+    environment = made(tmp_path, "ditto", ray="2.59.0")
+    path = written(tmp_path / "config.yaml")
+    config = yaml.safe_load(path.read_text())
+    asr = config["applications"][0]["deployments"][1]["ray_actor_options"]
+    asr["runtime_env"] = {"py_executable": str(environment.python)}
+    path.write_text(yaml.safe_dump(config))
+    run = subprocess.run(
+        [sys.executable, "-m", "serve_app.launch", str(path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    said, why = run.stderr.splitlines()
+    assert said == "Parley cannot start:"
+    assert why.startswith(f"  Asr's environment: {environment.python} has other versions: Ray 2.59.0 there and ")
 
 
 def test_sigterm_ends_it_as_ctrl_c_does(tmp_path: Path) -> None:

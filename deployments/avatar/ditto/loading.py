@@ -20,6 +20,7 @@ from deployments.avatar.ditto.sound import PIECE_SAMPLES
 from deployments.avatar.ditto.stage import Stage
 from deployments.avatar.ditto.tensorrt_builder import TensorRtBuilder
 from deployments.avatar.ditto.tensorrt_choice import EngineUnusable, TensorRtChoice
+from deployments.runtime.engines import missing_package
 from deployments.runtime.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -63,8 +64,8 @@ class Loaded:
 
 def load(options: LoadOptions) -> Loaded:
     """Raises ConfigError for whatever is missing or does not fit. Takes seconds."""
-    checkout = Checkout(options.checkout)
     device = _device(options.device)
+    checkout = Checkout(options.checkout)
     settings = read_settings(options.cfg_pkl, options.weights, device)
     components = checkout.components()
     hearing = Hearing(checkout, settings.networks["hubert_cfg"])
@@ -88,7 +89,7 @@ def _device(wanted: str) -> str:
     try:
         import torch
     except ImportError as error:
-        raise ConfigError("avatar engine 'ditto' needs torch; see its environment: make env ENGINE=ditto") from error
+        raise missing_package(error, "ditto") from error
     if wanted == "cpu":
         return "cpu"
     if torch.cuda.is_available():
