@@ -47,6 +47,8 @@ class VoicesApiConfig(_Part):
     max_voices: int = Field(default=200, ge=0, le=100_000)
     max_upload_bytes: int = Field(default=32 * 2**20, ge=2**16, le=256 * 2**20)
     upload_s: float = Field(default=120, gt=0, le=3600)
+    max_at_once: int = Field(default=2, ge=1, le=100)
+    """Recordings that a replica of the Gateway looks at; the one beyond is refused with 429."""
     min_sample_s: float = Field(default=6.0, ge=1, le=30)
     max_sample_s: float = Field(default=30.0, ge=1, le=40)
     """24 kHz PCM of 40 s is 1.9 MB, of the 4 MiB that a message between replicas may have."""

@@ -1,7 +1,7 @@
 """`POST /v1/audio/speech`: a text, spoken, sent while it is made.
 
-JSON        OpenAI's fields: {"model", "input", "voice", "instructions", "response_format", "speed", "stream_format"}, and
-            "language"
+JSON        OpenAI's fields: {"model", "input", "voice", "instructions", "response_format", "speed", "stream_format"},
+            and "language"
 back        the file (`stream_format: audio`), or events with pieces of it in base64 (`sse`)
 """
 
@@ -153,9 +153,7 @@ async def _file(sound: AsyncGenerator[bytes, None], writer: Encoder) -> AsyncGen
     yield await asyncio.to_thread(writer.finish)
 
 
-async def _as_events(
-    file: AsyncGenerator[bytes, None], asked: _Asked, watch: Stopwatch
-) -> AsyncGenerator[bytes, None]:
+async def _as_events(file: AsyncGenerator[bytes, None], asked: _Asked, watch: Stopwatch) -> AsyncGenerator[bytes, None]:
     """`speech.audio.delta` for each piece, `speech.audio.done` at the end; an error that comes late is one, too."""
     begun = False
     async with aclosing(file):
