@@ -19,7 +19,7 @@ from serve_app.session.ledger import Ledger
 log = logging.getLogger(__name__)
 
 _CUT_CHARS = 1000
-"""Of a text are looked at before its first clause is spoken: cutting takes 1 ms for so many."""
+"""Of a text are looked at before its first clause is spoken: cutting takes 2.4 ms for so many."""
 
 
 class Speech(Protocol):
