@@ -84,9 +84,12 @@ class SegmentCutter:
         return done
 
     def _chances_of(self, sound: bytes) -> list[float]:
-        if not sound or int(np.abs(np.frombuffer(sound, "<i2").astype(np.int32)).max()) <= _SILENT:
-            return [0.0] * (len(sound) // _CHUNK_BYTES)
-        return self._judge(sound)
+        chunks = np.frombuffer(sound, "<i2").reshape(-1, CHUNK_SAMPLES)
+        loud = np.abs(chunks.astype(np.int32)).max(axis=1) > _SILENT
+        chances = np.zeros(len(chunks))
+        if loud.any():
+            chances[loud] = self._judge(chunks[loud].tobytes())
+        return [float(chance) for chance in chances]
 
     def _hear(self, done: list[Segment]) -> None:
         """One more chunk is held: is a segment full?"""
