@@ -58,8 +58,8 @@ class VoicesApiConfig(_Part):
     """Share of its samples that may lie at full scale."""
     min_level_db: float = Field(default=-40.0, ge=-90, le=0)
     """Level of its louder parts, in dB of full scale."""
-    min_snr_db: float = Field(default=15.0, ge=0, le=60)
-    """By which its louder parts stand out of its quietest."""
+    min_snr_db: float = Field(default=20.0, ge=0, le=60)
+    """By which its louder parts stand out of its quietest: an old broadcast has 33 dB, with plain hiss 23 or less."""
 
     @model_validator(mode="after")
     def _range(self) -> Self:

@@ -122,6 +122,10 @@ class AsrServer:
         utterance.used_s = self._now()
         # A whole segment of a file may come in one push: what is being heard is not idle.
         utterance.idle_s = self._idle_s + len(request.pcm) / BYTES_PER_SAMPLE / SPEECH_RATE_HZ
+        if request.close and utterance.unfinished and not request.pcm and not request.finalize:
+            # Its caller has gone: what is being heard, maybe a whole segment of a file, is wanted by nobody.
+            self._forget(utterance)
+            return AsrReply(request.n, utterance.transcript)
         if request.n == utterance.n + 1:
             utterance.n = request.n
             utterance.work = asyncio.create_task(self._work(utterance, request))

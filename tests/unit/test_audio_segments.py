@@ -2,6 +2,7 @@
 
 import io
 import struct
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +68,7 @@ def test_long_speech_is_cut_in_pauses_and_nothing_of_it_is_lost() -> None:
     heard = sum(len(segment.pcm) // 2 for segment in segments)
     assert heard > 0.95 * len(sound)
     ends = [(s.start_sample, s.start_sample + len(s.pcm) // 2) for s in segments]
-    assert all(before[1] <= after[0] for before, after in zip(ends, ends[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(ends))
 
 
 def test_speech_without_a_pause_is_cut_where_there_is_least_of_it() -> None:

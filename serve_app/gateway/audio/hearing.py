@@ -92,25 +92,29 @@ class FileHearing:
             await worker.close()
 
     async def passages(self, file: OpenFile, options: AsrOptions) -> AsyncGenerator[Passage | Position, None]:
-        """Its passages in order, and between them how far it is. Read it inside `aclosing`.
+        """Its passages in order, and between them how far it is; not while the first one is awaited, which may be
+        refused. Read it inside `aclosing`.
 
         Raises what `OpenFile.segments` and `AsrClient` raise, ServerFull when recognition stays full.
         """
         lanes = [new_id("sess") for _ in range(self._config.max_segments)]
         heard: deque[asyncio.Task[Passage]] = deque()
-        begun = 0
+        begun = given = 0
         try:
             async with aclosing(file.segments()) as blocks:
                 async for segments in blocks:
                     for segment in segments:
                         if len(heard) == len(lanes):
                             yield await _first_of(heard)
+                            given += 1
                         lane = lanes[begun % len(lanes)]
                         heard.append(asyncio.create_task(self._passage(lane, segment, options)))
                         begun += 1
                     while heard and heard[0].done():
                         yield await _first_of(heard)
-                    yield Position(file.looked_s)
+                        given += 1
+                    if given or not heard:
+                        yield Position(file.looked_s)
             while heard:
                 yield await _first_of(heard)
         finally:

@@ -54,11 +54,11 @@ def _fault(pcm: bytes, model: SileroModel, config: VoicesApiConfig) -> tuple[str
 
 
 def _levels_db(sound: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Levels of 20 ms that a tenth of the recording is above, and a twentieth below: speech, and what is behind it."""
+    """Levels of 20 ms that 3 % of the recording are above, and 5 % below: speech, and what is behind it."""
     frames = sound[: sound.size // _FRAME * _FRAME].reshape(-1, _FRAME).astype(np.float64)
     power = np.mean(np.square(frames), axis=1)
     levels = 10 * np.log10(np.maximum(power, math.pow(10, _FAINTEST_DB / 10)))
-    return float(np.percentile(levels, 90)), float(np.percentile(levels, 5))
+    return float(np.percentile(levels, 97)), float(np.percentile(levels, 5))
 
 
 def _speech_s(pcm: bytes, model: SileroModel) -> float:
