@@ -77,7 +77,7 @@ class Engine:
 
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """Stream one clause: a tone for each word."""
-        tones_hz = TONES_HZ
+        tones_hz: tuple[int, ...] = TONES_HZ
         if self.clones and cloned_voice(request.voice):
             tones_hz = (self._pitch_of(request),)
         else:
