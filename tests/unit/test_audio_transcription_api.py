@@ -311,7 +311,7 @@ def test_when_the_client_leaves_recognition_rests(tmp_path: Path, stream: str) -
     asyncio.run(main())
 
 
-def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path: Path) -> None:
+def test_twelve_minutes_take_no_more_memory_than_one(tmp_path: Path) -> None:
     """Python's own: what is held between the parts."""
     quarter = np.concatenate([SPEECH, pause(10)])
     minute = np.concatenate([quarter] * 5)
