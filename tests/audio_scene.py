@@ -134,7 +134,12 @@ async def rig(
         app = Starlette(routes=routes, exception_handlers=exception_handlers())
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://parley", timeout=30) as client:
-            openai = AsyncOpenAI(api_key="none", base_url="http://parley/v1", http_client=client, max_retries=0)
+            openai = AsyncOpenAI(
+                api_key="none",
+                base_url="http://parley/v1",
+                http_client=client,  # type: ignore[arg-type]  # it wants httpx2's, which has the same methods
+                max_retries=0,
+            )
             made = Rig(app, client, openai, store, asr_server, tts_engine, tts_client, places)
             yield made
     await asr_server.close()

@@ -30,7 +30,7 @@ FORMATS: tuple[tuple[Format, str], ...] = (
 
 def tone(ms: int, hz: float = 440, at: int = 0) -> bytes:
     t = np.arange(at, at + 24 * ms) / 24_000
-    return np.rint(8000 * np.sin(2 * np.pi * hz * t)).astype("<i2").tobytes()
+    return bytes(np.rint(8000 * np.sin(2 * np.pi * hz * t)).astype("<i2").tobytes())
 
 
 @pytest.mark.parametrize(("kind", "codec"), FORMATS)
@@ -142,7 +142,7 @@ def test_a_long_text_is_made_no_further_ahead_than_the_lead(tmp_path: Path) -> N
     async def main() -> None:
         async with rig(tmp_path, config=config) as gateway:
             reader = SlowClient(gateway.app, SPEECH, json.dumps({"input": text, "response_format": "pcm"}).encode())
-            taken = 0
+            taken = 0.0
             for _ in range(40):
                 taken += len(await reader.read()) / 48_000
             await asyncio.sleep(0.2)
