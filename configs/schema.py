@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from configs.audio_api import AudioApiConfig
 from configs.clips import ClipsConfig
 from configs.store import StoreConfig
 from configs.webrtc import WebRtcConfig
@@ -82,6 +83,7 @@ class AppConfig(Frozen):
     """None: no session has a face."""
     gateway: GatewayConfig = GatewayConfig()
     clips: ClipsConfig = ClipsConfig()
+    audio: AudioApiConfig = AudioApiConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
     tools: ToolServerConfig = ToolServerConfig()
     assistants: Path | None = None

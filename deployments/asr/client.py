@@ -69,10 +69,15 @@ class Utterance:
             self._audio += pcm
             return await self._send()
 
-    async def finalize(self) -> Transcript:
-        """The final words of all that was heard; more may be pushed after. Raises what `push` raises."""
-        self._check(b"")
+    async def finalize(self, pcm: bytes = b"") -> Transcript:
+        """The final words of all that was heard, the last block included; more may be pushed after.
+
+        Raises what `push` raises.
+        """
+        self._check(pcm)
         async with self._turn:
+            self._check(pcm)
+            self._audio += pcm
             return await self._send(finalize=True)
 
     async def close(self) -> None:

@@ -69,7 +69,10 @@ class AsrEngine(Protocol):
         ...
 
     def open(self, options: AsrOptions) -> Recognizer:
-        """Begin an utterance. Several may be open at once. Raises InvalidRequest for a language it does not speak."""
+        """Begin an utterance. Several may be open at once.
+
+        Raises InvalidRequest for a language it does not speak, and for a translation where it cannot translate.
+        """
         ...
 
     async def close(self) -> None:

@@ -43,6 +43,8 @@ class OpenUtterance:
         self.heard_bytes = 0
         self.transcript = Transcript()
         self.used_s = 0.0
+        self.idle_s = 0.0
+        """When it is forgotten, after `used_s`."""
 
     async def open(self, engine: AsrEngine, options: AsrOptions) -> Recognizer:
         """The recogniser, begun by the first call."""
@@ -118,6 +120,12 @@ class AsrServer:
         self._forget_idle()
         utterance = self._utterances.get((session_id, request.utterance_id)) or self._admit(session_id, request)
         utterance.used_s = self._now()
+        # A whole segment of a file may come in one push: what is being heard is not idle.
+        utterance.idle_s = self._idle_s + len(request.pcm) / BYTES_PER_SAMPLE / SPEECH_RATE_HZ
+        if request.close and utterance.unfinished and not request.pcm and not request.finalize:
+            # Its caller has gone: what is being heard, maybe a whole segment of a file, is wanted by nobody.
+            self._forget(utterance)
+            return AsrReply(request.n, utterance.transcript)
         if request.n == utterance.n + 1:
             utterance.n = request.n
             utterance.work = asyncio.create_task(self._work(utterance, request))
@@ -182,7 +190,7 @@ class AsrServer:
     def _forget_idle(self) -> None:
         now = self._now()
         for utterance in list(self._utterances.values()):
-            if now - utterance.used_s > self._idle_s:
+            if now - utterance.used_s > utterance.idle_s:
                 self._forget(utterance)
 
     def _forget(self, utterance: OpenUtterance) -> asyncio.Task[None]:

@@ -89,15 +89,26 @@ class Hearing:
         self._abandoned = True
 
     def hear(self, pcm: bytes) -> Transcript:
-        """Decode what is whole steps by now; the interim words."""
+        """Decode what is whole steps by now; the interim words.
+
+        A long block is heard step by step, so that it gives the words that it gives live: measured from all of it at
+        once, the mean made other words of 11 s of recorded speech from the middle on.
+        """
         if pcm:
             self._final = None
-            self._pending += pcm
-            self._mean.add(self._decoder.cepstra(pcm))
+        for at in range(0, len(pcm), STEP_BYTES):
+            if self._abandoned:
+                break
+            step = pcm[at : at + STEP_BYTES]
+            self._pending += step
+            self._mean.add(self._decoder.cepstra(step))
+            self._decode_what_is_ready()
+        return self._transcript() if self._begun else self._earlier
+
+    def _decode_what_is_ready(self) -> None:
         if self._begun or self._mean.ready:
             while len(self._pending) >= STEP_BYTES and not self._abandoned:
                 self._decode(STEP_BYTES)
-        return self._transcript() if self._begun else self._earlier
 
     def finish(self) -> Transcript:
         """Decode the rest; the final words. With nothing new since the last time, the same again at once."""

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from deployments.avatar.contract import AvatarReply
 from deployments.media.audio import VOICE_RATE_HZ
 from deployments.media.video import BLOCK_MS, FRAME_RATE_HZ, VideoFrame
+from serve_app.gateway.sink import Sink
 
 MEDIA_TYPE: Final = "video/mp4"
 _OPTIONS: Final = {
@@ -33,7 +34,7 @@ class Mp4Writer:
     """One film. Its methods encode sound, about 1 ms a block: call them in a worker thread, one at a time."""
 
     def __init__(self) -> None:
-        self._sink = _Sink()
+        self._sink = Sink()
         self._container = av.open(self._sink, "w", format="mp4", options=dict(_OPTIONS))
         self._video: VideoStream | None = None
         self._audio: AudioStream | None = None
@@ -85,18 +86,3 @@ class Mp4Writer:
         packet.is_keyframe = frame.keyframe
         self._frames += 1
         return packet
-
-
-class _Sink:
-    """Where the library writes to. It has no `seek`, so nothing that was taken is changed."""
-
-    def __init__(self) -> None:
-        self._written = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._written += data
-        return len(data)
-
-    def taken(self) -> bytes:
-        taken, self._written = bytes(self._written), bytearray()
-        return taken

@@ -1,4 +1,4 @@
-"""How many requests with files are worked on at a time."""
+"""How many requests of a kind are worked on at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,10 @@ from deployments.runtime.errors import ServerFull
 class Places:
     """At most so many. Belongs to one event loop."""
 
-    def __init__(self, at_most: int) -> None:
+    def __init__(self, at_most: int, what: str = "requests with files") -> None:
+        """`what` is counted, in words for whoever is refused."""
         self._at_most = at_most
+        self._what = what
         self._taken = 0
 
     @property
@@ -22,7 +24,7 @@ class Places:
     def one(self) -> Iterator[None]:
         """A place while it lasts. Raises ServerFull."""
         if self._taken >= self._at_most:
-            raise ServerFull(f"{self._at_most} requests with files are being worked on: try again later")
+            raise ServerFull(f"{self._at_most} {self._what} are being worked on: try again later")
         self._taken += 1
         try:
             yield

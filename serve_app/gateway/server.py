@@ -17,6 +17,8 @@ from configs.assistant import SHIPPED, load_assistants
 from configs.schema import AppConfig
 from configs.session import SessionConfig
 from deployments.asr.client import AsrClient
+from deployments.asr.contract import AsrPush, AsrReply
+from deployments.asr.deployment import AsrDescription
 from deployments.avatar.client import AvatarClient
 from deployments.avatar.contract import AvatarInfo, Portrait
 from deployments.avatar.deployment import AvatarDescription
@@ -27,13 +29,21 @@ from deployments.media.speakable.speaker import warm_up
 from deployments.runtime.calls import ServePush, ServeStream, broadcast
 from deployments.runtime.clock import wall_s
 from deployments.runtime.draining import wait_for_drain
-from deployments.runtime.errors import ConfigError, NotFound, ParleyError
+from deployments.runtime.errors import ConfigError, NotFound, ParleyError, StageUnavailable
 from deployments.runtime.metrics import ConversationMetrics
 from deployments.runtime.model_report import ReplicaModels
 from deployments.tts.client import TtsClient
+from deployments.tts.contract import SpeechBlock, SpeechRequest
+from deployments.tts.deployment import TtsDescription
 from serve_app.gateway import page
 from serve_app.gateway.admin import admin_routes
 from serve_app.gateway.assistants import Assistants
+from serve_app.gateway.audio.hearing import FileHearing
+from serve_app.gateway.audio.pace import Pace
+from serve_app.gateway.audio.speaking import Reader, speech_routes
+from serve_app.gateway.audio.transcribing import Transcriber, transcription_routes
+from serve_app.gateway.audio.voice_desk import VoiceDesk, VoiceShelf
+from serve_app.gateway.audio.voices import cloned_voice_routes
 from serve_app.gateway.avatar_desk import AvatarDesk
 from serve_app.gateway.avatars import avatar_routes
 from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
@@ -85,9 +95,9 @@ class GatewayServer:
         self._config = config
         self.live = SessionConfig()
         """For conversations that begin from now on."""
-        self._asr = AsrClient(ServePush(asr, "push"), config.deadlines.asr_s)
         self._llm = LlmClient(ServeStream(llm, "generate"), config.deadlines.llm_s)
-        self._tts = TtsClient(ServeStream(tts, "synthesize"), config.deadlines.tts_s)
+        self._asr_port: ServePush[AsrPush, AsrReply] = ServePush(asr, "push")
+        self._tts_port: ServeStream[SpeechRequest, SpeechBlock] = ServeStream(tts, "synthesize")
         stages = {"Asr": asr, "Llm": llm, "Tts": tts}
         self._faces: Faces | None = None
         if avatar is not None:
@@ -117,11 +127,17 @@ class GatewayServer:
         await asyncio.to_thread(warm_up)
         self._signing_key = await asyncio.to_thread(load_signing_key, config.store.path.parent)
         self._store = await Store.open(config.store)
+        self._asr = AsrClient(self._asr_port, config.deadlines.asr_s)
+        self._tts = TtsClient(self._tts_port, config.deadlines.tts_s, VoiceShelf(self._store.voices))
         if self._faces is not None:
             kept, client = self._store.avatars, self._faces.client
             self._desk = AvatarDesk(kept, client, self._stage_avatars, config.clips.max_avatars)
         self._coming_back = ComingBack(self._store, self._sessions, lambda: self.live)
-        self._speech_model = SileroBatcher(await asyncio.to_thread(SileroModel))
+        self._silero = await asyncio.to_thread(SileroModel)
+        self._speech_model = SileroBatcher(self._silero)
+        self._voice_desk = VoiceDesk(
+            self._store.voices, self._tts, self._describe_tts, self._silero, config.audio.voices
+        )
 
     def build_asgi_app(self) -> Starlette:
         """All routes, once started."""
@@ -150,11 +166,12 @@ class GatewayServer:
             *(call_routes(entrance, self._calls) if self._config.webrtc.enabled else ()),
             *health_routes(describe),
             *model_routes(describe, self._started_s),
-            voices_route(describe),
+            voices_route(describe, self._voice_desk),
             metrics_route(agent_address),
             *admin_routes(self._ask_all, self._stages, self._config.deadlines.model_load_s),
             *conversation_routes(self._store),
             *self._file_routes(),
+            *self._audio_routes(),
             *page.routes(),
         ]
         origins = OriginPolicy(gateway.allowed_origins, gateway.public_url, keys.required)
@@ -231,6 +248,31 @@ class GatewayServer:
         studio = Studio(self._asr, self._llm, self._tts, self._faces, self._desk, config, lambda: self.live, places)
         routes = [*clip_routes(studio), *single_turn_routes(studio, self._store)]
         return routes if self._desk is None else [*avatar_routes(self._desk, config, places), *routes]
+
+    def _audio_routes(self) -> list[Route]:
+        """Texts that are spoken, files that are transcribed, voices that are cloned."""
+        config = self._config.audio
+        reading = Places(config.speech.max_at_once, "texts")
+        files = Places(config.transcription.max_files, "files")
+        patient = AsrClient(self._asr_port, config.transcription.segment_deadline_s)
+        hearing = FileHearing(patient, self._silero, config.transcription)
+        transcriber = Transcriber(hearing, self._languages, config.transcription, files)
+        voices = Places(config.voices.max_at_once, "voices")
+        return [
+            *speech_routes(Reader(self._tts, config.speech, lambda: self.live, reading, Pace())),
+            *transcription_routes(transcriber),
+            *cloned_voice_routes(self._voice_desk, config.voices, voices),
+        ]
+
+    async def _languages(self) -> tuple[str, ...]:
+        asr = (await self._readiness.describe(_DESCRIBE_S))["Asr"]
+        return asr.languages if isinstance(asr, AsrDescription) else ()
+
+    async def _describe_tts(self) -> TtsDescription:
+        tts = (await self._readiness.describe(_DESCRIBE_S))["Tts"]
+        if not isinstance(tts, TtsDescription) or tts.problem:
+            raise StageUnavailable(f"Speech synthesis is not ready: {tts.problem}")
+        return tts
 
     def _limits(self) -> Limits:
         gateway = self._config.gateway

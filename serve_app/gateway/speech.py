@@ -18,6 +18,9 @@ from serve_app.session.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
+_CUT_CHARS = 1000
+"""Of a text are looked at before its first clause is spoken: cutting takes 2.4 ms for so many."""
+
 
 class Speech(Protocol):
     """Sound, and what is said in it."""
@@ -107,7 +110,10 @@ class SpokenText:
 async def clauses_of(text: str) -> AsyncGenerator[str, None]:
     """A text in pieces that can be spoken."""
     cutter = ClauseCutter()
-    for clause in [*cutter.feed(text), *cutter.flush()]:
+    for at in range(0, len(text), _CUT_CHARS):
+        for clause in cutter.feed(text[at : at + _CUT_CHARS]):
+            yield clause
+    for clause in cutter.flush():
         yield clause
 
 

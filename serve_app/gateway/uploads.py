@@ -47,7 +47,7 @@ async def read_form(request: Request, *, files: Iterable[str], max_bytes: int, w
                 return await _multipart(request, frozenset(files), max_bytes)
             if kind not in ("application/json", ""):
                 raise InvalidRequest(f"Send multipart/form-data or application/json, not {kind[:80]!r}.")
-            body = b"".join([chunk async for chunk in _bounded(request, min(max_bytes, _MAX_JSON_BYTES))])
+            body = b"".join([chunk async for chunk in bounded(request, min(max_bytes, _MAX_JSON_BYTES))])
     except TimeoutError as error:
         raise InvalidRequest(f"The body did not arrive within {within_s:g} s.", "upload_timeout") from error
     return Form(_json_object(body), {})
@@ -63,7 +63,7 @@ def required(form: Form, name: str) -> bytes:
 async def _multipart(request: Request, names: frozenset[str], max_bytes: int) -> Form:
     parser = _InMemory(
         request.headers,
-        _bounded(request, max_bytes),
+        bounded(request, max_bytes),
         max_files=len(names),
         max_fields=_MAX_FIELDS,
         max_part_size=_MAX_FIELD_BYTES,
@@ -95,7 +95,8 @@ async def _sorted(sent: FormData, names: frozenset[str]) -> Form:
     return Form(fields, files)
 
 
-async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives. Raises TooLarge when it gets longer."""
     taken = 0
     async for chunk in request.stream():
         taken += len(chunk)

@@ -11,7 +11,7 @@ from deployments.runtime.errors import ConfigError
 from serve_app.store.database import private_file, sync_engine
 from serve_app.store.schema import call, conversation
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`."""
 _LOCK_TIMEOUT_S = 60.0
 # Far longer than any session: the row of a conversation deleted while it ran has no writer left by then.

@@ -112,6 +112,23 @@ avatar = Table(
     Index(None, "created_at_ms", "id"),
 )
 
+# A voice that somebody recorded, to be imitated.
+voice = Table(
+    "voice",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    # ISO 639-1 of what it speaks in the recording; empty: not known.
+    Column("language", String(16), nullable=False),
+    # What is said in the recording; empty: not known.
+    Column("text", Text, nullable=False),
+    # 24 kHz, as the Tts stage is sent it.
+    Column("pcm", LargeBinary, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "created_at_ms", "id"),
+)
+
 # A WebRTC call that is under way. Gone with the call, or after a while when its replica was killed.
 call = Table(
     "call",

@@ -23,6 +23,7 @@ from serve_app.store.recorder import Changes, ConversationRecorder
 from serve_app.store.resuming import Claim, Left
 from serve_app.store.schema import conversation, item, resumption, usage
 from serve_app.store.statements import write_changes
+from serve_app.store.voices import Voices
 from serve_app.store.writer import Writer, WriterStats
 
 MAX_PAGE = 100
@@ -46,6 +47,8 @@ class Store:
         self._working: set[asyncio.Task[Any]] = set()
         self.avatars = Avatars(self._looking, self._changing)
         """Uploaded faces."""
+        self.voices = Voices(self._looking, self._changing)
+        """Recorded voices."""
 
     @classmethod
     async def open(cls, config: StoreConfig) -> Self:

@@ -29,7 +29,7 @@ from deployments.media.resample import Resampler
 from deployments.runtime import clock
 from deployments.runtime.errors import NotFound
 from deployments.runtime.local import LocalPush, LocalStream
-from deployments.tts.client import TtsClient
+from deployments.tts.client import Recordings, TtsClient
 from deployments.tts.engines import fake as fake_tts
 from deployments.tts.server import TtsServer
 from serve_app.session import events as ev
@@ -199,6 +199,8 @@ class Scene:
     recorder: Recorder = field(default_factory=NullRecorder)
     tools: ServerTools = field(default_factory=NoTools)
     """Functions of the server."""
+    recordings: Recordings | None = None
+    """Of cloned voices."""
     microphone: bool = True
     stage_deadline_s: float = 3.0
     reads: bool = True
@@ -242,7 +244,7 @@ class Scene:
         around = Surroundings(
             asr=AsrClient(LocalPush(asr.push), self.stage_deadline_s),
             llm=LlmClient(port, self.stage_deadline_s),
-            tts=TtsClient(LocalStream(tts.synthesize), self.stage_deadline_s),
+            tts=TtsClient(LocalStream(tts.synthesize), self.stage_deadline_s, self.recordings),
             speech_model=LoudnessModel(),
             config=self.config,
             faces=None if avatar is None else Faces(AvatarClient(LocalPush(render), 2.0), _no_portrait, self._check),

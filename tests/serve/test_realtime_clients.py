@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, BadRequestError
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from deployments.media.audio import VOICE_RATE_HZ, level_db, silence
@@ -252,3 +252,32 @@ def test_client_secrets_and_models(base_url: str) -> None:
                 assert created.session.instructions == "Be brief."
 
     run(test())
+
+
+def test_texts_are_spoken_and_files_are_transcribed(base_url: str) -> None:
+    async def main() -> None:
+        async with AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0) as client:
+            streaming = client.audio.speech.with_streaming_response.create
+            text = "Thank you. How are you today? " * 4
+            async with streaming(model="tts-1", voice="alloy", input=text, response_format="flac") as answer:
+                assert float(answer.headers["x-parley-first-audio-ms"]) > 0
+                spoken = b"".join([piece async for piece in answer.iter_bytes()])
+            words = await client.audio.transcriptions.create(
+                model="whisper-1",
+                file=("spoken.flac", spoken),
+                response_format="verbose_json",
+                timestamp_granularities=["word", "segment"],
+            )
+            assert words.duration > 5
+            assert words.segments
+            assert len(words.words or ()) > 8, words.text
+            stream = await client.audio.transcriptions.create(model="m", file=DATA / "jfk.wav", stream=True)
+            events = [event async for event in stream]
+            assert events[-1].type == "transcript.text.done"
+            assert "fellow american" in events[-1].text
+            with pytest.raises(BadRequestError, match="it takes: en"):
+                await client.audio.transcriptions.create(model="m", file=DATA / "yes.wav", language="fr")
+            with pytest.raises(BadRequestError, match="does not clone"):
+                await client.audio.voices.create(audio_sample=DATA / "jfk.wav", consent="true", name="John")
+
+    asyncio.run(main())

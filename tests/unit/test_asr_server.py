@@ -312,3 +312,16 @@ def test_a_hung_push_ends_with_its_utterance(ending: str) -> None:
             assert isinstance(raised.value, StateLost)
 
     with_server(test, Config(hang_at="accept"))
+
+
+def test_closing_stops_what_is_being_heard_when_its_caller_has_gone() -> None:
+    async def test(server: AsrServer, engine: CountingEngine) -> None:
+        pushing = asyncio.create_task(server.push("s", AsrPush("u", 0, BLOCK, finalize=True)))
+        await asyncio.sleep(1)
+        pushing.cancel()
+        begun_s = asyncio.get_running_loop().time()
+        assert (await server.push("s", AsrPush("u", 1, close=True))).n == 1
+        assert server.open_utterances == 0
+        assert asyncio.get_running_loop().time() == begun_s
+
+    with_server(test, config=Config(hang_at="finalize"))

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from deployments.asr.contract import AsrOptions, Transcript
 from deployments.asr.engines.pocketsphinx import Config, Engine
+from deployments.asr.sphinx_hearing import Hearing
 from deployments.asr.sphinx_library import SphinxDecoder, package_path
 from deployments.media.audio import SPEECH_RATE_HZ
 from deployments.runtime.errors import ConfigError, InvalidRequest, ServerFull, StageUnavailable
@@ -171,3 +173,25 @@ def test_decoding_lets_other_threads_run() -> None:
         turns += 1
     decoder.close()
     assert turns > 10
+
+
+class Watched(SphinxDecoder):
+    """A decoder that tells what it was given."""
+
+    def hear(self, pcm: bytes, mean: npt.NDArray[np.floating]) -> None:
+        self.__dict__.setdefault("given", []).append((pcm, mean.tolist()))
+        super().hear(pcm, mean)
+
+
+def test_a_whole_recording_at_once_is_heard_as_if_it_were_live() -> None:
+    pcm = clip("thank_you")
+    given = []
+    for block_bytes in (3_200, len(pcm)):
+        decoder = Watched(Engine(Config())._settings())
+        hearing = Hearing(decoder, "en")
+        for start in range(0, len(pcm), block_bytes):
+            hearing.hear(pcm[start : start + block_bytes])
+        hearing.finish()
+        given.append(decoder.__dict__["given"])
+        decoder.close()
+    assert given[0] == given[1]

@@ -2,12 +2,16 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import numpy as np
 import pytest
 
-from deployments.runtime.errors import InvalidRequest, StageTimeout, StageUnavailable
+from deployments.media.audio import VOICE_RATE_HZ, from_float, to_float
+from deployments.runtime.errors import InvalidRequest, NotFound, StageTimeout, StageUnavailable, StateLost
 from deployments.runtime.local import LocalStream
 from deployments.tts.client import TtsClient
-from deployments.tts.contract import SpeechBlock, SpeechRequest
+from deployments.tts.contract import SpeechBlock, SpeechRequest, VoiceSample
+from deployments.tts.engines import fake
+from deployments.tts.server import TtsServer
 from tests.virtual_time import run_virtual
 
 REQUEST = SpeechRequest("hello")
@@ -120,5 +124,61 @@ def test_cancelling_before_the_first_block_stops_the_stage() -> None:
         with pytest.raises(asyncio.CancelledError):
             await reader
         assert stopped.is_set()
+
+    run_virtual(main())
+
+
+class Shelf:
+    """Recordings of voices."""
+
+    def __init__(self, **kept: bytes) -> None:
+        self.kept = kept
+        self.sent = 0
+
+    async def check(self, voice: str) -> None:
+        if voice not in self.kept:
+            raise NotFound(f"There is no voice '{voice}'.", "voice_not_found", "voice")
+
+    async def sample(self, voice: str) -> VoiceSample:
+        await self.check(voice)
+        self.sent += 1
+        return VoiceSample(self.kept[voice])
+
+
+def tone(hz: float) -> bytes:
+    t = np.arange(VOICE_RATE_HZ) / VOICE_RATE_HZ
+    return from_float(0.3 * np.sin(2 * np.pi * hz * t))
+
+
+def pitch_hz(blocks: list[SpeechBlock]) -> float:
+    sound = to_float(b"".join(block.pcm for block in blocks))
+    return float(np.argmax(np.abs(np.fft.rfft(sound, VOICE_RATE_HZ))))
+
+
+def test_a_replica_that_does_not_know_a_cloned_voice_is_sent_its_recording() -> None:
+    async def main() -> None:
+        server = TtsServer(fake.Engine(fake.Config()))
+        await server.start()
+        shelf = Shelf(voice_ann=tone(200), voice_bob=tone(120))
+        client = TtsClient(LocalStream(server.synthesize), 5, shelf)
+        for voice, hz in (("voice_ann", 200), ("voice_bob", 120), ("voice_ann", 200)):
+            async with aclosing(client.speak(SpeechRequest("one two three", voice))) as blocks:
+                assert pitch_hz([block async for block in blocks]) == pytest.approx(hz, abs=3)
+        assert shelf.sent == 2, "once each"
+        del shelf.kept["voice_ann"]
+        with pytest.raises(NotFound, match="no voice 'voice_ann'"):
+            await anext(client.speak(SpeechRequest("one", "voice_ann")))
+        await server.close()
+
+    run_virtual(main())
+
+
+def test_a_replica_that_keeps_losing_a_voice_is_not_asked_for_ever() -> None:
+    async def main() -> None:
+        replicas = Replicas(([], StateLost("unknown")), ([], StateLost("unknown")), (BLOCKS, None))
+        client = TtsClient(LocalStream(replicas.synthesize), 5, Shelf(voice_ann=tone(200)))
+        with pytest.raises(StateLost):
+            await anext(client.speak(SpeechRequest("one", "voice_ann")))
+        assert replicas.begun == 2
 
     run_virtual(main())

@@ -32,6 +32,8 @@ class Config(BaseModel):
     """This call raises RuntimeError."""
     hang_at: Literal["accept", "finalize"] | None = None
     """This call never returns."""
+    translates: bool = True
+    """Whether it takes `task="translate"`: it then hears the same words and calls them English."""
     good_calls: int = Field(default=0, ge=0)
     """So many calls of an utterance succeed before `fail_at` or `hang_at` applies."""
 
@@ -54,6 +56,8 @@ class Engine:
         """Begin the script's next utterance."""
         if options.language not in (None, *self.languages):
             raise InvalidRequest(f"the fake recogniser does not speak {options.language!r}", param="language")
+        if options.task == "translate" and not self._config.translates:
+            raise InvalidRequest("the fake recogniser was told not to translate", "cannot_translate")
         if self._config.fail_at == "open":
             raise RuntimeError("scripted failure of open")
         script = self._config.script

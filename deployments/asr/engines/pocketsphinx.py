@@ -75,6 +75,12 @@ class Engine:
             raise InvalidRequest(
                 f"speech recognition speaks {self._config.language!r} only, not {options.language!r}", param="language"
             )
+        if options.task == "translate":
+            raise InvalidRequest(
+                "the speech recognition of this server (pocketsphinx) does not translate: "
+                "ask /v1/audio/transcriptions, or configure an engine that translates, such as faster_whisper",
+                "cannot_translate",
+            )
         if self._closed:
             raise StageUnavailable("speech recognition is closed")
         if len(self._lent) >= self._config.max_utterances:

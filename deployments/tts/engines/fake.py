@@ -1,24 +1,28 @@
 """A synthesiser for tests and benchmarks: one tone per word, at once or as slowly as its configuration says.
 
-With pauses between words it is a metronome.
+With pauses between words it is a metronome. A cloned voice says every word at the pitch of its recording.
 It waits on the event loop's clock only, so it runs on a virtual one, and costs next to no CPU: tones are made once.
 """
 
 import asyncio
 import functools
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, ms_to_samples
+from deployments.media.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ, ms_to_samples, to_float
 from deployments.media.timing import PhonemeTime, WordTime
+from deployments.runtime.errors import StateLost
 from deployments.tts.clause_times import word_places
-from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice
-from deployments.tts.voices import OPENAI_VOICES, voice_for_language, voice_named
+from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice, VoiceSample
+from deployments.tts.voices import OPENAI_VOICES, cloned_voice, voice_for_language, voice_named
 
 TONES_HZ = (220, 262, 330, 392, 440, 523, 660, 784)
 """Words sound in turn with these, so that neighbours differ."""
+PITCHES_HZ = (60, 500)
+"""Where the pitch of a recording is looked for."""
 VOICES = (Voice("tone", "en", "One tone per word", OPENAI_VOICES),)
 
 
@@ -37,6 +41,9 @@ class Config(BaseModel):
     """Wait before the first block of a clause."""
     block_delay_ms: float = Field(default=0, ge=0)
     """Wait before each later block."""
+    clones: bool = True
+    max_clones: int = Field(default=8, ge=1)
+    """Cloned voices that it remembers."""
     fail_at_block: int | None = Field(default=None, ge=0)
     """Raise RuntimeError instead of yielding this block, counted from 0."""
     hang_at_block: int | None = Field(default=None, ge=0)
@@ -50,6 +57,8 @@ class Engine:
         self._config = config
         self.active = 0
         """Clauses being spoken now: a test sees here that one was stopped."""
+        self._pitches: OrderedDict[str, int] = OrderedDict()
+        """Of cloned voices, the one that was used last at the end."""
 
     async def start(self) -> None:
         pass
@@ -64,16 +73,20 @@ class Engine:
 
     @property
     def clones(self) -> bool:
-        return False
+        return self._config.clones
 
     async def synthesize(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
         """Stream one clause: a tone for each word."""
-        voice_named(VOICES, request.voice)
+        tones_hz: tuple[int, ...] = TONES_HZ
+        if self.clones and cloned_voice(request.voice):
+            tones_hz = (self._pitch_of(request),)
+        else:
+            voice_named(VOICES, request.voice)
         if request.language is not None:
             voice_for_language(VOICES, request.language)
         self.active += 1
         try:
-            for index, block in enumerate(self._blocks(request)):
+            for index, block in enumerate(self._blocks(request, tones_hz)):
                 await self._before(index)
                 yield block
         finally:
@@ -89,7 +102,17 @@ class Engine:
             await asyncio.Event().wait()
         await asyncio.sleep((self._config.block_delay_ms if index else self._config.first_block_delay_ms) / 1000)
 
-    def _blocks(self, request: SpeechRequest) -> Iterator[SpeechBlock]:
+    def _pitch_of(self, request: SpeechRequest) -> int:
+        if request.sample is not None:
+            self._pitches[request.voice] = _pitch_hz(request.sample)
+        elif request.voice not in self._pitches:
+            raise StateLost(f"the voice {request.voice!r} is not known here: send its recording")
+        self._pitches.move_to_end(request.voice)
+        if len(self._pitches) > self._config.max_clones:
+            self._pitches.popitem(last=False)
+        return self._pitches[request.voice]
+
+    def _blocks(self, request: SpeechRequest, tones_hz: tuple[int, ...]) -> Iterator[SpeechBlock]:
         places = word_places(request.text)
         word_samples = max(1, ms_to_samples(self._config.word_ms / request.speed, self.rate_hz))
         step_samples = word_samples + ms_to_samples(self._config.gap_ms / request.speed, self.rate_hz)
@@ -103,19 +126,27 @@ class Engine:
             end = min(start + block_samples, total)
             begun = tuple(word for word in words[start // step_samples :] if start <= word.start_sample < end)
             phonemes = tuple(PhonemeTime("a", word.start_sample, word.end_sample) for word in begun)
-            yield SpeechBlock(self._sound(start, end, word_samples, step_samples), begun, phonemes)
+            yield SpeechBlock(self._sound(start, end, word_samples, step_samples, tones_hz), begun, phonemes)
 
-    def _sound(self, start: int, end: int, word_samples: int, step_samples: int) -> bytes:
+    def _sound(self, start: int, end: int, word_samples: int, step_samples: int, tones_hz: tuple[int, ...]) -> bytes:
         """The samples from `start` to `end` of words that each last `word_samples` and begin every `step_samples`."""
         parts = []
         while start < end:
             index, offset = divmod(start, step_samples)
             stop = min(end - index * step_samples, step_samples)
-            tone = _tone(TONES_HZ[index % len(TONES_HZ)], word_samples, self.rate_hz)
+            tone = _tone(tones_hz[index % len(tones_hz)], word_samples, self.rate_hz)
             tone_bytes = tone[BYTES_PER_SAMPLE * offset : BYTES_PER_SAMPLE * stop]
             parts.append(tone_bytes.ljust(BYTES_PER_SAMPLE * (stop - offset), b"\0"))
             start += stop - offset
         return b"".join(parts)
+
+
+def _pitch_hz(sample: VoiceSample) -> int:
+    """Where the recording's first second resembles itself most."""
+    sound = to_float(sample.pcm)[:VOICE_RATE_HZ]
+    likeness = np.fft.irfft(np.abs(np.fft.rfft(sound, 2 * VOICE_RATE_HZ)) ** 2)
+    shortest, longest = VOICE_RATE_HZ // PITCHES_HZ[1], VOICE_RATE_HZ // PITCHES_HZ[0]
+    return round(VOICE_RATE_HZ / (shortest + int(np.argmax(likeness[shortest:longest]))))
 
 
 @functools.lru_cache(maxsize=64)

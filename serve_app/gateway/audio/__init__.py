@@ -1,0 +1,1 @@
+"""Sound over plain HTTP, as OpenAI's clients ask for it."""
