@@ -77,6 +77,10 @@ class Playout:
         """Queue sound; returns when less than the bound is queued, so that its caller fetches no more than that."""
         self._queue += pcm
         self.stir()
+        await self.room()
+
+    async def room(self) -> None:
+        """Return when less than the bound is queued, or it is stopped."""
         while self._queued_samples >= self._queue_samples and self._stopped_at is None:
             await self._wait_for_move()
 

@@ -22,7 +22,7 @@ from deployments.media.timing import PhonemeTime, WordTime
 from deployments.runtime.errors import StageUnavailable
 from deployments.runtime.worker import Worker
 from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice
-from deployments.tts.piper.marks import PieceTimes, Timed
+from deployments.tts.piper.marks import Phonemes, PieceTimes, Timed
 from deployments.tts.piper.network import Cancel, Device, Network, Scales, Sentence
 from deployments.tts.piper.voice_files import SPEAKER, VoiceFile, voice_files
 from deployments.tts.text_pieces import pieces, sayable
@@ -162,7 +162,7 @@ class Engine:
                 self._networks.popitem(last=False)
             return network
 
-    async def _run(self, network: Network, phonemes: tuple[str, ...], speed: float, speaker: int | None) -> Sentence:
+    async def _run(self, network: Network, phonemes: Phonemes, speed: float, speaker: int | None) -> Sentence:
         """One sentence in one slot. Cancelled, it stops the network and leaves the slot."""
         cancel = Cancel()
         job = functools.partial(network.run, phonemes, self._config.speed * speed, speaker, self._scales, cancel)

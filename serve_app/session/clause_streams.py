@@ -1,0 +1,149 @@
+"""The clauses of one reply as sound: several asked for at once, given in their order."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+
+from deployments.media.audio import BYTES_PER_SAMPLE, samples_of
+from deployments.runtime.errors import StageError
+from deployments.tts.client import TtsClient
+from deployments.tts.contract import SpeechBlock, SpeechRequest
+
+log = logging.getLogger(__name__)
+
+
+class ClauseStream:
+    """One clause: filled by the task that fetches it, read by the one that plays it."""
+
+    def __init__(self, text: str, most_samples: int) -> None:
+        self.text = text
+        self._most_samples = most_samples
+        self._held: deque[SpeechBlock] = deque()
+        self._held_samples = 0
+        self._over = False
+        self._error: Exception | None = None
+        self._moved = asyncio.Event()
+
+    async def blocks(self) -> AsyncGenerator[SpeechBlock, None]:
+        """Its sound as it comes. Raises what fetching it raised, behind the sound that came before."""
+        while self._held or not self._over:
+            if not self._held:
+                await self._move()
+                continue
+            block = self._held.popleft()
+            self._held_samples -= samples_of(block.pcm)
+            self._moved.set()
+            yield block
+        if self._error is not None:
+            raise self._error
+
+    async def put(self, block: SpeechBlock) -> None:
+        """Hold a block for the reader; returns when less than the bound is held."""
+        self._held.append(block)
+        self._held_samples += samples_of(block.pcm)
+        self._moved.set()
+        while self._held_samples >= self._most_samples:
+            await self._move()
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing more comes."""
+        self._over, self._error = True, error
+        self._moved.set()
+
+    async def _move(self) -> None:
+        self._moved.clear()
+        await self._moved.wait()
+
+
+class ClauseStreams:
+    """Asks for at most `width` clauses at once, so that an engine that takes time works on the next while one is heard.
+
+    A clause counts until its reader has taken all of it. Each one that is not read yet holds at most the lead, and the
+    next is asked for only while the reply's queue has room: with `width` 1 when the one before is queued to its end.
+    """
+
+    def __init__(
+        self,
+        tts: TtsClient,
+        request: Callable[[str], SpeechRequest],
+        room: Callable[[], Awaitable[bool]],
+        width: int,
+        lead_samples: int,
+    ) -> None:
+        """`room` returns when the next clause may be asked for, or False: none is to be."""
+        self._tts = tts
+        self._request = request
+        self._room = room
+        self._lead_samples = lead_samples
+        self._free = asyncio.Semaphore(width)
+        self._opened: asyncio.Queue[ClauseStream | None] = asyncio.Queue()
+        """Bounded by the width."""
+
+    @asynccontextmanager
+    async def reading(
+        self, texts: "asyncio.Queue[str | None]"
+    ) -> AsyncGenerator[AsyncGenerator[ClauseStream, None], None]:
+        """The clauses of `texts`, up to its None, in their order. To leave it stops all that are being fetched."""
+        async with asyncio.TaskGroup() as tasks:
+            opening = tasks.create_task(self._open(texts, tasks))
+            self._fetching: set[asyncio.Task[None]] = set()
+            try:
+                async with aclosing(self._in_order()) as clauses:
+                    yield clauses
+            finally:
+                for task in (opening, *self._fetching):
+                    task.cancel()
+
+    async def _in_order(self) -> AsyncGenerator[ClauseStream, None]:
+        while (clause := await self._opened.get()) is not None:
+            yield clause
+            self._free.release()
+
+    async def _open(self, texts: "asyncio.Queue[str | None]", tasks: asyncio.TaskGroup) -> None:
+        while True:
+            await self._free.acquire()
+            text = await texts.get()
+            if text is None:
+                break
+            # Also what cuts a reply that is too long has its say here.
+            wanted = await self._room()
+            clause = ClauseStream(text, self._lead_samples)
+            self._opened.put_nowait(clause)
+            if not wanted:
+                clause.end()
+                break
+            task = tasks.create_task(self._fetch(clause))
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+        self._opened.put_nowait(None)
+
+    async def _fetch(self, clause: ClauseStream) -> None:
+        try:
+            async with aclosing(self._whole(self._request(clause.text))) as blocks:
+                async for block in blocks:
+                    await clause.put(block)
+        except Exception as error:
+            # Raised where it is read: what lies before it is still to be heard.
+            clause.end(error)
+        else:
+            clause.end()
+
+    async def _whole(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
+        """A clause's sound. After a replica died in the middle of it, the rest comes from another."""
+        got_samples = 0
+        for attempt in (1, 2):
+            skip_samples = got_samples
+            try:
+                async with aclosing(self._tts.speak(request)) as blocks:
+                    async for block in blocks:
+                        pcm = block.pcm[BYTES_PER_SAMPLE * skip_samples :]
+                        skip_samples = max(0, skip_samples - samples_of(block.pcm))
+                        got_samples += samples_of(pcm)
+                        yield block if attempt == 1 else SpeechBlock(pcm)
+                return
+            except StageError as error:
+                if attempt == 2 or not error.retryable:
+                    raise
+                log.warning("speech broke off, asking again: %s", error)
