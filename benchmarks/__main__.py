@@ -18,11 +18,11 @@ from typing import Any
 
 import orjson
 
-from benchmarks import avatar, avatar_cost, endpointing, first_audio, lip_sync, machine, sessions, turn_ends
+from benchmarks import avatar, avatar_cost, endpointing, first_audio, lip_sync, machine, sessions, speech, turn_ends
 from benchmarks.report import Panel, Table, draw
 
 _QUICK = (first_audio.NAME, sessions.NAME, avatar.NAME, avatar_cost.NAME)
-_QUESTIONS = (*_QUICK, lip_sync.NAME, "endpointing", "turn_ends")
+_QUESTIONS = (*_QUICK, lip_sync.NAME, speech.NAME, "endpointing", "turn_ends")
 _EVERY_VOICE = 4
 """Of those that the lips are watched with, so many less: `python -m benchmarks.lip_sync` takes all."""
 _RECORDINGS = Path(__file__).parents[1] / "tests" / "data"
@@ -47,6 +47,9 @@ async def main(options: argparse.Namespace) -> None:
         whole = [asdict(front) for front in fronts]
         _publish(options.out, sessions.NAME, about, sessions.tables(fronts), sessions.panels(fronts), whole)
     await _ask_of_faces(options, only, about)
+    if speech.NAME in only:
+        spoken = await speech.ask(options.quick, _say)
+        _publish(options.out, speech.NAME, about, speech.tables(spoken), [], [speech.as_json(spoken)])
     if "endpointing" in only:
         print("Endpointing\n", flush=True)
         quality = await endpointing.measure(_RECORDINGS)
@@ -102,7 +105,7 @@ if __name__ == "__main__":
         type=float,
         help="of the largest cell through HAProxy: 10; of each face: ½",
     )
-    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out the last three")
+    parser.add_argument("--only", nargs="+", choices=_QUESTIONS, help="all of them; --quick leaves out the last four")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     # A shell starts background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)

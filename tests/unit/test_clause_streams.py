@@ -187,8 +187,8 @@ def test_no_more_is_asked_for_once_it_is_long_enough() -> None:
         streams = ClauseStreams(TtsClient(LocalStream(voice.synthesize), 5), SpeechRequest, room, 1, LEAD)
         read = 0
         async with streams.reading(texts) as opened:
-            async for clause in opened:
-                async for block in clause.blocks():
+            async for stream in opened:
+                async for block in stream.blocks():
                     read += samples_of(block.pcm)
         return read
 
