@@ -45,12 +45,13 @@ TEXTS = (
 )
 REPLY = (
     "Sure. ",
-    "Take the first train in the morning. ",
-    "It gets you there before the meeting begins. ",
-    "I will book a seat by the window. ",
-    "All right? ",
+    "Take the first train of the day tomorrow. ",
+    "It gets you there an hour before the meeting begins. ",
+    "I can book it now. ",
+    "Shall I? ",
 )
-"""As models answer: a short beginning, longer sentences, a short end."""
+"""As models answer: a short beginning, longer sentences, a short end. Of five sentences of one length two workers could
+make no more than 5/3 as fast a reply: the last one is made alone."""
 WORD_DELAY_MS = 400
 """What the engine that takes its time needs for a word of 100 ms: four times as long as it sounds."""
 
@@ -269,7 +270,8 @@ def tables(measured: Measured) -> list[Table]:
             "A reply of five sentences, an engine that takes four times as long as it sounds",
             ("clauses at once", "all sound made (s)", "faster", "worst gap (s)"),
             [(reply.at_once, reply.seconds, one.seconds / reply.seconds, reply.worst_gap_s) for reply in (one, two)],
-            "The fake engine, which only waits. Aim: 1.8 times as fast with 2.",
+            "The fake engine, which only waits. The sentences have 1, 8, 10, 5 and 2 words; with five of one length 1.67 "
+            "would be the most. Aim: 1.8 times as fast with 2.",
         ),
     ]
 

@@ -86,6 +86,11 @@ class Network:
             for name, voice in told.items()
         }
 
+    @property
+    def decoder(self) -> Any:
+        """Upstream's HifiDecoder."""
+        return self._model.hifigan_decoder
+
     def latents(self, pcm: bytes) -> Latents:
         """Of a recording at 24 kHz: conditioning of its first seconds, speaker of all. Raises InvalidRequest."""
         torch = self._torch
@@ -127,7 +132,7 @@ class Network:
         torch = self._torch
         with torch.inference_mode():
             torch.manual_seed(self._sampling.seed)
-            vocoder = StreamingVocoder(self._model.hifigan_decoder, voice.speaker, speed)
+            vocoder = StreamingVocoder(self.decoder, voice.speaker, speed)
             waiting: list[Any] = []
             wanted = self._chunks.first
             for latent in self.generated(tokens, voice):
@@ -160,11 +165,6 @@ class Network:
         )
         for _, latent in steps:
             yield latent
-
-    def whole(self, latents: Any, voice: Latents) -> Any:
-        """Upstream's decode of all latents at once, for tests. Shapes: (latents, channels) in, (samples,) out."""
-        with self._torch.inference_mode():
-            return self._model.hifigan_decoder(latents[None], g=voice.speaker).reshape(-1)
 
 
 def _pcm(sound: Any) -> bytes:
