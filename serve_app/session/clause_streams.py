@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 class ClauseStream:
     """One clause: filled by the task that fetches it, read by the one that plays it."""
 
-    def __init__(self, text: str, most_samples: int) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self._most_samples = most_samples
+        self.held_samples = 0
+        """Fetched and not yet read. Bounded by the clause: what makes it does not wait for its reader either."""
         self._held: deque[SpeechBlock] = deque()
-        self._held_samples = 0
         self._over = False
         self._error: Exception | None = None
         self._moved = asyncio.Event()
@@ -30,65 +30,59 @@ class ClauseStream:
         """Its sound as it comes. Raises what fetching it raised, behind the sound that came before."""
         while self._held or not self._over:
             if not self._held:
-                await self._move()
+                self._moved.clear()
+                await self._moved.wait()
                 continue
             block = self._held.popleft()
-            self._held_samples -= samples_of(block.pcm)
-            self._moved.set()
+            self.held_samples -= samples_of(block.pcm)
             yield block
         if self._error is not None:
             raise self._error
 
-    async def put(self, block: SpeechBlock) -> None:
-        """Hold a block for the reader; returns when less than the bound is held."""
+    def put(self, block: SpeechBlock) -> None:
+        """Hold a block for the reader."""
         self._held.append(block)
-        self._held_samples += samples_of(block.pcm)
+        self.held_samples += samples_of(block.pcm)
         self._moved.set()
-        while self._held_samples >= self._most_samples:
-            await self._move()
 
     def end(self, error: Exception | None = None) -> None:
         """Nothing more comes."""
         self._over, self._error = True, error
         self._moved.set()
 
-    async def _move(self) -> None:
-        self._moved.clear()
-        await self._moved.wait()
-
 
 class ClauseStreams:
     """Asks for at most `width` clauses at once, so that an engine that takes time works on the next while one is heard.
 
-    A clause counts until its reader has taken all of it. Each one that is not read yet holds at most the lead, and the
-    next is asked for only while the reply's queue has room: with `width` 1 when the one before is queued to its end.
+    A clause counts until its reader has taken all of it. The next is asked for only while there is room: a replica
+    streams a clause to its end once it was asked for it, so what was not asked for is what bounds the lead. With
+    `width` 1 that is when the one before is queued to its end.
     """
 
-    def __init__(
-        self,
-        tts: TtsClient,
-        request: Callable[[str], SpeechRequest],
-        room: Callable[[], Awaitable[bool]],
-        width: int,
-        lead_samples: int,
-    ) -> None:
-        """`room` returns when the next clause may be asked for, or False: none is to be."""
+    def __init__(self, tts: TtsClient, request: Callable[[str], SpeechRequest], width: int) -> None:
         self._tts = tts
         self._request = request
-        self._room = room
-        self._lead_samples = lead_samples
         self._free = asyncio.Semaphore(width)
+        self._unread: set[ClauseStream] = set()
         self._opened: asyncio.Queue[ClauseStream | None] = asyncio.Queue()
         """Bounded by the width."""
+        self._fetching: set[asyncio.Task[None]] = set()
+
+    @property
+    def held_samples(self) -> int:
+        """Fetched and not yet read, of all clauses."""
+        return sum(clause.held_samples for clause in self._unread)
 
     @asynccontextmanager
     async def reading(
-        self, texts: "asyncio.Queue[str | None]"
+        self, texts: "asyncio.Queue[str | None]", room: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[AsyncGenerator[ClauseStream, None], None]:
-        """The clauses of `texts`, up to its None, in their order. To leave it stops all that are being fetched."""
+        """The clauses of `texts`, up to its None, in their order. To leave it stops all that are being fetched.
+
+        `room` returns when the next may be asked for, or False: none is to be.
+        """
         async with asyncio.TaskGroup() as tasks:
-            opening = tasks.create_task(self._open(texts, tasks))
-            self._fetching: set[asyncio.Task[None]] = set()
+            opening = tasks.create_task(self._open(texts, room, tasks))
             try:
                 async with aclosing(self._in_order()) as clauses:
                     yield clauses
@@ -99,17 +93,20 @@ class ClauseStreams:
     async def _in_order(self) -> AsyncGenerator[ClauseStream, None]:
         while (clause := await self._opened.get()) is not None:
             yield clause
+            self._unread.discard(clause)
             self._free.release()
 
-    async def _open(self, texts: "asyncio.Queue[str | None]", tasks: asyncio.TaskGroup) -> None:
+    async def _open(
+        self, texts: "asyncio.Queue[str | None]", room: Callable[[], Awaitable[bool]], tasks: asyncio.TaskGroup
+    ) -> None:
         while True:
             await self._free.acquire()
             text = await texts.get()
             if text is None:
                 break
-            # Also what cuts a reply that is too long has its say here.
-            wanted = await self._room()
-            clause = ClauseStream(text, self._lead_samples)
+            wanted = await room()
+            clause = ClauseStream(text)
+            self._unread.add(clause)
             self._opened.put_nowait(clause)
             if not wanted:
                 clause.end()
@@ -123,7 +120,7 @@ class ClauseStreams:
         try:
             async with aclosing(self._whole(self._request(clause.text))) as blocks:
                 async for block in blocks:
-                    await clause.put(block)
+                    clause.put(block)
         except Exception as error:
             # Raised where it is read: what lies before it is still to be heard.
             clause.end(error)

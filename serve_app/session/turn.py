@@ -98,7 +98,6 @@ class Turn:
         self._face = face
         self._playout = _playout(self._send_sound, config, face)
         self._width = config.clauses_at_once
-        self._lead_samples = ms_to_samples(config.lead_ms, VOICE_RATE_HZ)
         self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._unspoken: deque[str] = deque()
@@ -234,8 +233,13 @@ class Turn:
             self.writer.text(text)
 
     async def _speak(self, generating: "asyncio.Task[None]") -> None:
-        streams = ClauseStreams(self._tts, self._request, self._room, self._width, self._lead_samples)
-        async with streams.reading(self._clauses) as clauses:
+        streams = ClauseStreams(self._tts, self._request, self._width)
+
+        async def room() -> bool:
+            await self._playout.room(lambda: streams.held_samples)
+            return not self._is_long_enough()
+
+        async with streams.reading(self._clauses, room) as clauses:
             async for clause in clauses:
                 if self._is_long_enough():
                     generating.cancel()
@@ -252,11 +256,6 @@ class Turn:
 
     def _request(self, clause: str) -> SpeechRequest:
         return SpeechRequest(clause, self.writer.voice, self._language, self._speed)
-
-    async def _room(self) -> bool:
-        """Wait until the next clause may be asked for; False: none is to be."""
-        await self._playout.room()
-        return not self._is_long_enough()
 
     def _is_long_enough(self) -> bool:
         return self._playout.put_samples >= self._most_samples
