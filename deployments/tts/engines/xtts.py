@@ -147,9 +147,14 @@ class Engine:
         if request.sample is None:
             if known is None:
                 raise StateLost(f"the recording of {request.voice!r} must be sent", code="unknown_voice", param="voice")
-        elif known is None or known[0] != _digest(request.sample):
-            latents = await self._worker.run(functools.partial(network.latents, request.sample.pcm))
-            self._cloned[request.voice] = known = (_digest(request.sample), latents)
+        else:
+            digest = _digest(request.sample)
+            if known is None or known[0] != digest:
+                latents = await self._worker.run(functools.partial(network.latents, request.sample.pcm))
+                known = (digest, latents)
+                self._cloned[request.voice] = known
+        # Another request may have made it leave meanwhile.
+        self._cloned.setdefault(request.voice, known)
         self._cloned.move_to_end(request.voice)
         while len(self._cloned) > self._config.max_cloned:
             self._cloned.popitem(last=False)
