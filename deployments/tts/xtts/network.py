@@ -47,6 +47,10 @@ class Latents:
     """Shape: (1, channels, 1)."""
 
 
+class _Stopped(Exception):
+    """Raised out of the vocoder."""
+
+
 class Network:
     """The model, its built-in speakers, and its device."""
 
@@ -76,6 +80,10 @@ class Network:
             ) from error
         self._model.to(self._device)
         self._config = config
+        self._stopped: Callable[[], bool] = lambda: False
+        # One decode takes several times as long as a token: it is left between its blocks.
+        for block in self.decoder.waveform_decoder.resblocks:
+            block.register_forward_pre_hook(self._unless_stopped)
         self.speakers = self._speakers()
 
     def _speakers(self) -> dict[str, Latents]:
@@ -128,7 +136,20 @@ class Network:
         stopped: Callable[[], bool],
         give: Callable[[bytes], None],
     ) -> None:
-        """Give the sound of one go, 24 kHz, as it is made. Asks `stopped` before each token."""
+        """Give the sound of one go, 24 kHz, as it is made. Asks `stopped` before each token and inside each decode."""
+        self._stopped = stopped
+        try:
+            self._speak(tokens, voice, speed, give)
+        except _Stopped:
+            return
+        finally:
+            self._stopped = lambda: False
+
+    def _unless_stopped(self, *_: Any) -> None:
+        if self._stopped():
+            raise _Stopped
+
+    def _speak(self, tokens: list[int], voice: Latents, speed: float, give: Callable[[bytes], None]) -> None:
         torch = self._torch
         with torch.inference_mode():
             torch.manual_seed(self._sampling.seed)
@@ -136,8 +157,7 @@ class Network:
             waiting: list[Any] = []
             wanted = self._chunks.first
             for latent in self.generated(tokens, voice):
-                if stopped():
-                    return
+                self._unless_stopped()
                 waiting.append(latent)
                 if len(waiting) >= wanted:
                     give(_pcm(vocoder.push(torch.cat(waiting))))
