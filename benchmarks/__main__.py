@@ -27,12 +27,13 @@ from benchmarks import (
     machine,
     recognition,
     sessions,
+    speech,
     turn_ends,
 )
 from benchmarks.report import Panel, Table, draw
 
 _QUICK = (first_audio.NAME, sessions.NAME, avatar.NAME, avatar_cost.NAME)
-_QUESTIONS = (*_QUICK, lip_sync.NAME, "endpointing", "turn_ends")
+_QUESTIONS = (*_QUICK, lip_sync.NAME, speech.NAME, "endpointing", "turn_ends")
 _OF_ENGINES = (recognition.NAME,) if recognition.POSSIBLE else ()
 """Asked by name, in the environment of the engine."""
 _EVERY_VOICE = 4
@@ -63,6 +64,9 @@ async def main(options: argparse.Namespace) -> None:
         whole = [asdict(cell) for cell in heard]
         _publish(options.out, recognition.NAME, about, [recognition.table(heard)], recognition.panels(heard), whole)
     await _ask_of_faces(options, only, about)
+    if speech.NAME in only:
+        spoken = await speech.ask(options.quick, _say)
+        _publish(options.out, speech.NAME, about, speech.tables(spoken), [], [speech.as_json(spoken)])
     if "endpointing" in only:
         print("Endpointing\n", flush=True)
         quality = await endpointing.measure(_RECORDINGS)
@@ -119,7 +123,7 @@ if __name__ == "__main__":
         help="of the largest cell through HAProxy: 10; of each face: ½",
     )
     parser.add_argument(
-        "--only", nargs="+", choices=(*_QUESTIONS, *_OF_ENGINES), help="all of them; --quick leaves out the last three"
+        "--only", nargs="+", choices=(*_QUESTIONS, *_OF_ENGINES), help="all of them; --quick leaves out the last four"
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     # A shell starts background jobs with SIGINT ignored.

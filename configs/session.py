@@ -103,6 +103,11 @@ class SessionConfig(BaseModel):
     face_lead_ms: float = Field(default=400, ge=200, le=2000)
     """The lead with a face, whose picture and sound go out in blocks of 200 ms."""
 
+    clauses_at_once: int = Field(default=1, ge=1, le=8)
+    """Clauses of one reply that are synthesised at once, the next ones while less than the lead is queued; they are
+    played in order. 2 or more spare the pauses between sentences with an engine that takes its time and does several at
+    once (several replicas or slots); espeak is so fast that 1 is best."""
+
     max_reply_s: float = Field(default=300, gt=0, le=3600)
     """A spoken reply ends with the clause in which it gets longer, as `incomplete`."""
     max_unanswered_s: float = Field(default=60, gt=0, le=100)

@@ -13,15 +13,16 @@ T = TypeVar("T")
 class Worker:
     """Runs blocking calls one after the other in its own thread, at most `max_waiting` of them behind the running one.
 
-    What a library must be told from one thread, or at most once at a time, is safe here.
+    What a library must be told from one thread, or at most once at a time, is safe here. With several `threads` so many
+    calls run at once, for a library that allows it.
     """
 
-    def __init__(self, name: str, max_waiting: int = 16) -> None:
+    def __init__(self, name: str, max_waiting: int = 16, *, threads: int = 1) -> None:
         self._name = name
-        self._max_calls = max_waiting + 1
+        self._max_calls = max_waiting + threads
         self._calls = 0
         self._closed = False
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._thread = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
 
     async def run(self, call: Callable[[], T]) -> T:
         """Await what `call` returns or raises.
@@ -47,6 +48,6 @@ class Worker:
         self._calls -= 1
 
     async def close(self) -> None:
-        """Refuse what waits and join the thread, which ends after the running call. May be called more than once."""
+        """Refuse what waits and join the threads, which end after the running calls. May be called more than once."""
         self._closed = True
         await asyncio.to_thread(self._thread.shutdown)

@@ -11,6 +11,16 @@ _CUTS = (
 """Where to cut, best first: after a sentence, after a clause, between words."""
 
 
+_UNSAYABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def sayable(text: str) -> str:
+    """The text, as long as it was, with spaces for control characters and halves of surrogate pairs: espeak obeys some
+    (0x01 changes rate and pitch), C strings end at 0, and a half cannot be encoded.
+    """
+    return _UNSAYABLE.sub(" ", text)
+
+
 def pieces(text: str, max_chars: int) -> Iterator[tuple[int, int]]:
     """Half open places that cover `text`, each at most `max_chars` long, cut as late and as well as possible."""
     start = 0

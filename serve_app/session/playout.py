@@ -77,7 +77,11 @@ class Playout:
         """Queue sound; returns when less than the bound is queued, so that its caller fetches no more than that."""
         self._queue += pcm
         self.stir()
-        while self._queued_samples >= self._queue_samples and self._stopped_at is None:
+        await self.room()
+
+    async def room(self, besides: Callable[[], int] = lambda: 0) -> None:
+        """Return when less than the bound is queued, with what is held `besides` to be put in, or it is stopped."""
+        while self._queued_samples + besides() >= self._queue_samples and self._stopped_at is None:
             await self._wait_for_move()
 
     def finish(self) -> None:

@@ -15,14 +15,15 @@ from typing import Any
 
 from configs.session import SessionConfig
 from deployments.llm.contract import Finished, LlmItem, TextPiece, ToolCall, Usage
-from deployments.media.audio import VOICE_RATE_HZ, ms_to_samples, samples_of, samples_to_ms
+from deployments.media.audio import VOICE_RATE_HZ, ms_to_samples, samples_to_ms
 from deployments.media.speakable.speaker import Speaker
-from deployments.media.speakable.spoken import as_written
+from deployments.media.speakable.spoken import Spoken, as_written
 from deployments.runtime import clock
 from deployments.runtime.errors import ParleyError, StageError
 from deployments.runtime.logs import log_context
 from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechRequest
+from serve_app.session.clause_streams import ClauseStreams
 from serve_app.session.events import error_details
 from serve_app.session.face import LiveFace
 from serve_app.session.ledger import Ledger
@@ -102,6 +103,7 @@ class Turn:
         self._face = face
         self._speaker = speaker
         self._playout = _playout(self._send_sound, config, face)
+        self._width = config.clauses_at_once
         self._most_samples = ms_to_samples(config.max_reply_s * 1000, VOICE_RATE_HZ)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._unspoken: deque[str] = deque()
@@ -238,39 +240,35 @@ class Turn:
             self.writer.text(text)
 
     async def _speak(self, generating: "asyncio.Task[None]") -> None:
-        while (clause := await self._clauses.get()) is not None:
-            if self._playout.put_samples >= self._most_samples:
-                generating.cancel()
-                self._finish_reason = "length"
-                break
-            self._unspoken.popleft()
-            spoken = self._speaker.spoken(clause) if self._speaker is not None else as_written(clause)
-            self._ledger.begin_clause(clause, self._playout.put_samples, spoken)
-            if spoken.says_something:
-                await self._speak_clause(spoken.text)
-            self._ledger.end_clause(self._playout.put_samples)
+        streams = ClauseStreams(self._tts, self._request, self._width, self._said)
+
+        async def room() -> bool:
+            await self._playout.room(lambda: streams.held_samples)
+            return not self._is_long_enough()
+
+        async with streams.reading(self._clauses, room) as clauses:
+            async for clause in clauses:
+                if self._is_long_enough():
+                    generating.cancel()
+                    self._finish_reason = "length"
+                    break
+                self._unspoken.popleft()
+                self._ledger.begin_clause(clause.text, self._playout.put_samples, clause.said)
+                async with aclosing(clause.blocks()) as blocks:
+                    async for block in blocks:
+                        self._ledger.add_times(block.words, block.phonemes)
+                        await self._playout.put(block.pcm)
+                self._ledger.end_clause(self._playout.put_samples)
         self._playout.finish()
 
-    async def _speak_clause(self, clause: str) -> None:
-        """Fetch a clause's sound. After a replica died in the middle of it, the rest comes from another."""
-        request = SpeechRequest(clause, self.writer.voice, self._language, self._speed)
-        got_samples = 0
-        for attempt in (1, 2):
-            skip_samples = got_samples
-            try:
-                async with aclosing(self._tts.speak(request)) as blocks:
-                    async for block in blocks:
-                        if attempt == 1:
-                            self._ledger.add_times(block.words, block.phonemes)
-                        pcm = block.pcm[2 * skip_samples :]
-                        skip_samples = max(0, skip_samples - samples_of(block.pcm))
-                        got_samples += samples_of(pcm)
-                        await self._playout.put(pcm)
-                return
-            except StageError as error:
-                if attempt == 2 or not error.retryable:
-                    raise
-                log.warning("speech broke off, asking again: %s", error)
+    def _said(self, clause: str) -> Spoken:
+        return self._speaker.spoken(clause) if self._speaker is not None else as_written(clause)
+
+    def _request(self, clause: str) -> SpeechRequest:
+        return SpeechRequest(clause, self.writer.voice, self._language, self._speed)
+
+    def _is_long_enough(self) -> bool:
+        return self._playout.put_samples >= self._most_samples
 
     def _send_sound(self, pcm: bytes, end_sample: int) -> None:
         if self.times.first_audio_s is None:

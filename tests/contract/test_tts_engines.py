@@ -1,6 +1,7 @@
 """What every speech synthesis engine does: a new file in `engines/` is tested without an edit here."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -39,7 +40,15 @@ HOSTILE = [
     "\ufffe\uffff\U0010ffff end",
 ]
 
-pytestmark = pytest.mark.parametrize("name", engines_here("tts"))
+pytestmark = [
+    pytest.mark.parametrize("name", engines_here("tts")),
+    # Engines with packages of their own: what these warn of is not ours to mend, and tiny models take their time too.
+    *(
+        [pytest.mark.filterwarnings("default:::"), pytest.mark.timeout(900)]
+        if "PARLEY_TEST_ENGINE" in os.environ
+        else []
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -175,20 +184,26 @@ def test_hostile_text_does_no_harm(name: str) -> None:
 
 def test_closing_stops_the_work_within_50_ms(name: str) -> None:
     async def use(engine: TtsEngine) -> None:
+        async def first_sound_s() -> float:
+            begin_s = time.perf_counter()
+            async with aclosing(engine.synthesize(SpeechRequest("next"))) as stream:
+                await anext(stream)
+            return time.perf_counter() - begin_s
+
         async def close_and_ask_again() -> tuple[float, float]:
             stream = engine.synthesize(SpeechRequest(LONG_TEXT))
             await anext(stream)
             begin_s = time.perf_counter()
             await stream.aclose()
-            closed_s = time.perf_counter()
-            async with aclosing(engine.synthesize(SpeechRequest("next"))) as stream:
-                await anext(stream)
-            return closed_s - begin_s, time.perf_counter() - closed_s
+            return time.perf_counter() - begin_s, await first_sound_s()
 
+        # An engine that takes long for its first sound has that time besides.
+        alone_s = min([await first_sound_s() for _ in range(3)])
+        allowed_s = 0.05 if alone_s < 0.05 else 2 * alone_s + 0.05
         # The best of three: other work on the machine may take the processor away.
         attempts = [await close_and_ask_again() for _ in range(3)]
         assert min(closing_s for closing_s, _ in attempts) < 0.05
-        assert min(next_s for _, next_s in attempts) < 0.05, "the one that was closed still keeps the engine busy"
+        assert min(next_s for _, next_s in attempts) < allowed_s, "the one that was closed still keeps the engine busy"
 
     with_engine(name, use)
 

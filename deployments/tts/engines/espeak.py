@@ -29,7 +29,7 @@ from deployments.tts.espeak_library import (
     espeak_library,
 )
 from deployments.tts.espeak_voices import VOICES, espeak_name
-from deployments.tts.text_pieces import pieces
+from deployments.tts.text_pieces import pieces, sayable
 from deployments.tts.voices import voice_named
 
 RATE_HZ = 22_050
@@ -43,9 +43,6 @@ ONSET_MARGIN_MS = 2.0
 # A clause without punctuation at its end goes on in the next one: no pause. Before a closing quotation mark or bracket
 # espeak pauses by itself.
 _ENDS_PHRASE = re.compile(r"[.!?…,;:—–。、，！？；：][*_\s]*$")
-# espeak obeys control characters (0x01 changes rate and pitch), C strings end at 0, and half a surrogate pair cannot be
-# encoded.
-_UNSAYABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Config(BaseModel):
@@ -105,7 +102,7 @@ class Engine:
         """
         voice = espeak_name(voice_named(self._voices, request.voice), request.language)
         rate_wpm = round(self._config.rate_wpm * request.speed)
-        text = _UNSAYABLE.sub(" ", request.text)
+        text = sayable(request.text)
         clause = _Clause()
         for start, end in pieces(text, PIECE_CHARS):
             piece = text[start:end]

@@ -1,0 +1,1 @@
+"""What the engine `piper` is made of."""

@@ -1,0 +1,1 @@
+"""What the engine `xtts` is made of."""
