@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from configs.clips import ClipsConfig
+from configs.hardware import HardwareConfig
 from configs.store import StoreConfig
 from configs.webrtc import WebRtcConfig
 
@@ -26,6 +27,11 @@ class EngineChoice(Frozen):
     """A module of `deployments/<stage>/engines/`."""
     options: dict[str, Any] = {}
     """Fields of that engine's `Config`."""
+    gpu_memory_gib: float | None = Field(default=None, gt=0)
+    """All that one replica takes of the GPU's memory, CUDA's own context included; on each of its GPUs, if several.
+
+    The start-up check adds these per GPU. An engine whose `Config` has a field of this name gets it and keeps to it.
+    """
 
 
 class GatewayConfig(Frozen):
@@ -69,5 +75,7 @@ class AppConfig(Frozen):
     gateway: GatewayConfig = GatewayConfig()
     clips: ClipsConfig = ClipsConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    """What the whole is made for; without nodes, whatever this machine has."""
     store: StoreConfig = Field(default_factory=StoreConfig)
     webrtc: WebRtcConfig = WebRtcConfig()

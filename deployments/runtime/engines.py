@@ -15,8 +15,8 @@ def engine_names(stage: str) -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
 
 
-def load_engine(stage: str, name: str, options: dict[str, Any]) -> Any:
-    """Build an engine, not yet started.
+def load_engine(stage: str, name: str, options: dict[str, Any], *, gpu_memory_gib: float | None = None) -> Any:
+    """Build an engine, not yet started. A Config with a field `gpu_memory_gib` is given the one of the configuration.
 
     Raises ConfigError for an unknown name (listing those there are), an option that is unknown or out of range
     (naming it), or a package that is missing (saying which extra brings it).
@@ -30,6 +30,8 @@ def load_engine(stage: str, name: str, options: dict[str, Any]) -> Any:
             f"{stage} engine {name!r} needs a package that is not installed: {error}. "
             f"Install it with: pip install 'parley[{name.replace('_', '-')}]'"
         ) from error
+    if gpu_memory_gib is not None and "gpu_memory_gib" in module.Config.model_fields:
+        options = {"gpu_memory_gib": gpu_memory_gib, **options}
     try:
         config = module.Config.model_validate(options)
     except ValidationError as error:

@@ -67,7 +67,8 @@ class StageReplica(Generic[ServerT]):
     async def start(self, build_server: Callable[[Any], ServerT]) -> None:
         """Load the engine and start the server around it. Errors other than ConfigError make Serve try again."""
         try:
-            self._engine = load_engine(self.stage, self.choice.engine, self.choice.options)
+            budget_gib = self.choice.gpu_memory_gib
+            self._engine = load_engine(self.stage, self.choice.engine, self.choice.options, gpu_memory_gib=budget_gib)
             server = build_server(self._engine)
             await server.start()
         except ConfigError as error:
