@@ -1,4 +1,4 @@
-"""The machines that a configuration is made for: what the start-up check adds up against, and what Kubernetes is asked for."""
+"""The machines that a configuration is made for: what the start-up check adds up against and Kubernetes is asked for."""
 
 from typing import Annotated, Self
 
