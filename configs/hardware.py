@@ -1,4 +1,4 @@
-"""The machines that a configuration is made for: what the start-up check adds up against and Kubernetes is asked for."""
+"""The machines that a configuration is made for: start-up adds up against them, and Kubernetes is asked for them."""
 
 from typing import Annotated, Self
 
