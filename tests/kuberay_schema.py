@@ -39,7 +39,7 @@ def _strict(schema: Schema) -> Schema:
     """Without descriptions; `x-kubernetes-int-or-string` in JSON schema's words; defaults make fields optional."""
     if schema.get("x-kubernetes-int-or-string"):
         return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-    made = {key: schema[key] for key in ("type", "enum", "minimum", "maximum", "pattern") if key in schema}
+    made: Schema = {key: schema[key] for key in ("type", "enum", "minimum", "maximum", "pattern") if key in schema}
     if "items" in schema:
         made["items"] = _strict(schema["items"])
     if "properties" in schema:

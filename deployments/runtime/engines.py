@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from deployments.runtime.errors import ConfigError
 
@@ -30,11 +30,16 @@ def load_engine(stage: str, name: str, options: dict[str, Any], *, gpu_memory_gi
             f"{stage} engine {name!r} needs a package that is not installed: {error}. "
             f"Install it with: pip install 'parley[{name.replace('_', '-')}]'"
         ) from error
-    if gpu_memory_gib is not None and "gpu_memory_gib" in module.Config.model_fields:
-        options = {"gpu_memory_gib": gpu_memory_gib, **options}
     try:
-        config = module.Config.model_validate(options)
+        config = module.Config.model_validate(with_budget(module.Config, options, gpu_memory_gib))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{stage} engine {name!r}: {problems}") from error
     return module.Engine(config)
+
+
+def with_budget(config: type[BaseModel], options: dict[str, Any], gpu_memory_gib: float | None) -> dict[str, Any]:
+    """The options of an engine, with the GPU memory that its replica may take where its Config has a field for that."""
+    if gpu_memory_gib is None or "gpu_memory_gib" not in config.model_fields:
+        return options
+    return {**options, "gpu_memory_gib": gpu_memory_gib}

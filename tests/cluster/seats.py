@@ -130,9 +130,5 @@ def with_seats(config: dict[str, Any], root: Path, folder: Path) -> dict[str, An
         deployment.pop("user_config", None)
         # A test does not wait five minutes for replicas to go.
         if "autoscaling_config" in deployment:
-            deployment["autoscaling_config"] |= {
-                "look_back_period_s": 4,
-                "metrics_interval_s": 1,
-                "downscale_delay_s": 2,
-            }
+            deployment["autoscaling_config"] |= {"look_back_period_s": 11, "downscale_delay_s": 2}
     return config
