@@ -29,6 +29,8 @@ class Demand:
     """`num_gpus` of each."""
     gpu_memory_gib: float | None = None
     """What each takes of a GPU; None: not said."""
+    models_gib: float | None = None
+    """The bound of the engine's models together (`options.residency.budget_gib`)."""
     selector: Mapping[str, str] = field(default_factory=dict)
     """Ray's `label_selector`."""
     per_node: int | None = None
@@ -36,8 +38,8 @@ class Demand:
 
     @property
     def share(self) -> int:
-        """What each books of one GPU, in ten-thousandths."""
-        return WHOLE_GPU if self.gpus >= 1 else round(self.gpus * WHOLE_GPU)
+        """What each that has GPUs books of one, in ten-thousandths."""
+        return WHOLE_GPU if self.gpus >= 1 else max(1, round(self.gpus * WHOLE_GPU))
 
     @property
     def whole_gpus(self) -> int:
@@ -65,9 +67,17 @@ def _demand(name: str, deployment: Mapping[str, Any], choice: EngineChoice | Non
         most=most,
         gpus=float(actor.get("num_gpus") or 0),
         gpu_memory_gib=choice.gpu_memory_gib if choice else None,
+        models_gib=_models_gib(choice) if choice else None,
         selector=actor.get("label_selector") or {},
         per_node=deployment.get("max_replicas_per_node"),
     )
+
+
+def _models_gib(choice: EngineChoice) -> float | None:
+    residency = choice.options.get("residency")
+    budget = residency.get("budget_gib") if isinstance(residency, dict) else None
+    # What is no number, the engine's own Config refuses.
+    return float(budget) if isinstance(budget, int | float) else None
 
 
 def _replicas(deployment: Mapping[str, Any]) -> tuple[int, int]:

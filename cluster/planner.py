@@ -35,6 +35,11 @@ def _in_demand(demand: Demand) -> Iterator[str]:
         yield (
             f"{demand.name} has {demand.gpus:g} of a GPU, and nothing says how much of its memory: set `{field_name}`"
         )
+    if demand.gpu_memory_gib and demand.models_gib and demand.models_gib > demand.gpu_memory_gib:
+        yield (
+            f"{demand.name}'s models may take {demand.models_gib:g} GiB (`residency.budget_gib`), more than the "
+            f"{demand.gpu_memory_gib:g} of `{field_name}`"
+        )
     if not demand.gpus and demand.gpu_memory_gib is not None:
         yield (
             f"`{field_name}` is {demand.gpu_memory_gib:g}, but {demand.name} has no GPU: "
@@ -46,8 +51,9 @@ def _in_memory(demands: Sequence[Demand], group: NodeGroup) -> Iterator[str]:
     """The sum of the worst company on one GPU of the group, where it is more than there is."""
     if not group.gpus or group.gpu_memory_gib is None:
         return
-    here = [demand for demand in demands if demand.gpus and demand.most and matches(demand.selector, group.labels)]
-    company = worst_company(here, group.gpu_memory_gib, group.gpus * group.most)
+    with_gpus = [demand for demand in demands if demand.gpus and demand.whole_gpus <= group.gpus]
+    here = [demand for demand in with_gpus if matches(demand.selector, group.labels)]
+    company = worst_company(here, group.gpu_memory_gib)
     total_gib = sum(_takes_gib(demand, group.gpu_memory_gib) for demand in company)
     if total_gib <= group.gpu_memory_gib + SLACK_GIB:
         return
@@ -61,24 +67,22 @@ def _in_memory(demands: Sequence[Demand], group: NodeGroup) -> Iterator[str]:
     )
 
 
-def worst_company(demands: Sequence[Demand], gpu_gib: float, gpus: int) -> list[Demand]:
+def worst_company(demands: Sequence[Demand], gpu_gib: float) -> list[Demand]:
     """Of the replicas that Ray may put on one GPU those that take the most memory together, each once per replica."""
-    best: list[Demand] = []
-    best_gib = 0.0
+    # The worst for each sum of shares: there are few sums, however many replicas there may be.
+    worst: dict[int, tuple[float, list[Demand]]] = {0: (0.0, [])}
+    for demand in demands:
+        limit = min(demand.most, demand.per_node or demand.most)
+        for booked, (taken_gib, company) in list(worst.items()):
+            for count in range(1, min(limit, (WHOLE_GPU - booked) // demand.share) + 1):
+                total = booked + count * demand.share
+                with_it = (taken_gib + count * _takes_gib(demand, gpu_gib), company + [demand] * count)
+                worst[total] = max(worst.get(total, with_it), with_it, key=_gib)
+    return max(worst.values(), key=_gib)[1]
 
-    def add(index: int, chosen: list[Demand], share_left: int, takes_gib: float) -> None:
-        nonlocal best, best_gib
-        if takes_gib > best_gib + SLACK_GIB:
-            best, best_gib = list(chosen), takes_gib
-        for later in range(index, len(demands)):
-            demand = demands[later]
-            limit = min(demand.most, demand.per_node or demand.most)
-            if demand.share <= share_left and chosen.count(demand) < limit:
-                taken_gib = takes_gib + _takes_gib(demand, gpu_gib)
-                add(later, [*chosen, demand], share_left - demand.share, taken_gib)
 
-    add(0, [], WHOLE_GPU if gpus else 0, 0.0)
-    return best
+def _gib(company: tuple[float, list[Demand]]) -> float:
+    return company[0]
 
 
 def _takes_gib(demand: Demand, gpu_gib: float) -> float:
@@ -101,10 +105,10 @@ class _Node:
             if len(chosen) < demand.whole_gpus:
                 return False
         else:
-            fitting = [gpu for gpu, free in enumerate(self.free) if free >= demand.share]
-            if demand.share and not fitting:
+            fitting = [gpu for gpu, free in enumerate(self.free) if demand.gpus and free >= demand.share]
+            if demand.gpus and not fitting:
                 return False
-            chosen = [min(fitting, key=self.free.__getitem__)] if demand.share else []
+            chosen = [min(fitting, key=self.free.__getitem__)] if fitting else []
         for gpu in chosen:
             self.free[gpu] -= demand.share
         self.replicas[demand.name] = self.replicas.get(demand.name, 0) + 1

@@ -103,6 +103,10 @@ class TestMemory:
         (problem,) = problems_of([replace(LLM, gpus=1, gpu_memory_gib=30)], hardware())
         assert "may get Llm 30 = 30 GiB" in problem
 
+    def test_many_small_replicas_are_reckoned_at_once(self) -> None:
+        many = [Demand(name=name, most=100, gpus=0.01, gpu_memory_gib=0.1) for name in ("Asr", "Llm", "Tts", "Avatar")]
+        assert len(worst_company(many, 22)) == 100
+
     @given(
         st.lists(
             st.builds(
@@ -125,7 +129,7 @@ class TestMemory:
             return sum(count * d.share for count, d in zip(company, demands, strict=True)) <= WHOLE_GPU
 
         every = product(*(range(demand.most + 1) for demand in demands))
-        worst = worst_company(demands, 22, 1)
+        worst = worst_company(demands, 22)
         assert sum(d.gpu_memory_gib or 0 for d in worst) == pytest.approx(max(takes(c) for c in every if allowed(c)))
 
 
@@ -138,6 +142,14 @@ class TestBudgets:
     def test_a_budget_without_a_gpu_is_a_mistake(self) -> None:
         (problem,) = problems_of([replace(LLM, gpus=0)], HardwareConfig())
         assert "`args.llm.gpu_memory_gib` is 13, but Llm has no GPU: set `num_gpus`" in problem
+
+    def test_models_in_memory_are_part_of_the_budget(self) -> None:
+        app = application(Llm={"ray_actor_options": {"num_gpus": 0.5}})
+        app["args"]["llm"]["options"] = {"residency": {"budget_gib": 12}}
+        assert problems_of(demands_of(app), HardwareConfig()) == []
+        app["args"]["llm"]["options"] = {"residency": {"budget_gib": 12.5}}
+        (problem,) = problems_of(demands_of(app), HardwareConfig())
+        assert "Llm's models may take 12.5 GiB (`residency.budget_gib`), more than the 12 of" in problem
 
     def test_one_and_a_half_gpus_are_none_that_ray_gives(self) -> None:
         (problem,) = problems_of([replace(LLM, gpus=1.5)], HardwareConfig())
