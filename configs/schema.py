@@ -81,7 +81,7 @@ class AppConfig(Frozen):
     gateway: GatewayConfig = GatewayConfig()
     clips: ClipsConfig = ClipsConfig()
     deadlines: DeadlineConfig = DeadlineConfig()
-    hardware: HardwareConfig = HardwareConfig()
-    """What the whole is made for; without nodes, whatever this machine has."""
     store: StoreConfig = Field(default_factory=StoreConfig)
     webrtc: WebRtcConfig = WebRtcConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    """What the whole is made for; without nodes, whatever this machine has."""

@@ -13,8 +13,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from cluster.gpus_here import gpus_here
-from cluster.start_check import Placement, look_at, needs_gpus
+from cluster.start_check import notes_on, problems_in
 from configs.schema import AppConfig
 from configs.session import SessionConfig
 from deployments.runtime.engines import engine_names
@@ -53,32 +52,17 @@ def problems(config_path: Path) -> list[str]:
 
     Engines' options are left to the engines, whose packages may be in another environment.
     """
-    return look(config_path)[0]
-
-
-def look(config_path: Path) -> tuple[list[str], list[str]]:
-    """What keeps this configuration from being served here, and what of it will not run here, in words."""
     try:
         config = yaml.safe_load(config_path.read_text())
     except OSError as error:
-        return [f"cannot read {config_path}: {error.strerror}"], []
+        return [f"cannot read {config_path}: {error.strerror}"]
     except yaml.YAMLError as error:
-        return [f"{config_path} is not YAML: {error}"], []
+        return [f"{config_path} is not YAML: {error}"]
     if not isinstance(config, dict) or not isinstance(config.get("applications"), list):
-        return [f"{config_path} has no list `applications`: it is no configuration of Ray Serve"], []
+        return [f"{config_path} has no list `applications`: it is no configuration of Ray Serve"]
     apps = [app for app in config["applications"] if app.get("import_path") == BUILDER]
-    wrong = [problem for app in apps for problem in _in_application(app)]
-    placements = [] if wrong else [_placement(app) for app in apps]
-    wrong += [problem for placement in placements for problem in placement.problems]
-    notes = [note for placement in placements for note in placement.notes]
-    in_file = [f"{config_path}: {problem}" for problem in wrong]
-    return in_file + _in_address(config.get("http_options") or {}, config_path), notes
-
-
-def _placement(app: dict[str, Any]) -> Placement:
-    """Looks at this machine only where a GPU is wanted, and the cluster is not elsewhere."""
-    here = gpus_here() if needs_gpus(app) and "RAY_ADDRESS" not in os.environ else None
-    return look_at(app, here)
+    wrong = [f"{config_path}: {problem}" for app in apps for problem in _in_application(app)]
+    return wrong + _in_address(config.get("http_options") or {}, config_path)
 
 
 def _in_application(app: dict[str, Any]) -> Iterator[str]:
@@ -92,6 +76,7 @@ def _in_application(app: dict[str, Any]) -> Iterator[str]:
     for deployment in app.get("deployments") or []:
         if deployment.get("name") == "Gateway":
             yield from _invalid("Gateway's user_config", SessionConfig, deployment.get("user_config") or {})
+    yield from problems_in(app)
 
 
 def _invalid(where: str, model: type[BaseModel], values: dict[str, Any]) -> Iterator[str]:
@@ -118,11 +103,8 @@ def _in_address(http: dict[str, Any], config_path: Path) -> list[str]:
 def main() -> None:
     """Be `serve run`."""
     config_path = Path(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_CONFIG)
-    wrong, notes = look(config_path)
-    if wrong:
+    if wrong := problems(config_path):
         sys.exit("\n".join(["Parley cannot start:", *(f"  {problem}" for problem in wrong)]))
-    for note in notes:
-        print(f"Note: {note}", file=sys.stderr)  # noqa: T201 - before there is a log
     os.environ.update(environment(dict(os.environ)))
     # Here: Ray reads its environment while it is imported.
     import ray
@@ -130,6 +112,8 @@ def main() -> None:
 
     ray.init(namespace="serve")  # as `serve run` would, which takes the one it finds
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own handler kills all at once
+    for note in notes_on(config_path):
+        print(f"Note: {note}", file=sys.stderr)  # noqa: T201 - there is no log yet
     run.main([str(config_path)], prog_name="serve run")
 
 

@@ -107,7 +107,8 @@ def _template(group: NodeGroup, container: dict[str, Any], *, models: bool) -> d
     volumes: list[dict[str, Any]] = [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shm}}]
     if models:
         volumes.append({"name": "models", "persistentVolumeClaim": {"claimName": MODELS_CLAIM}})
-    spec: dict[str, Any] = {"containers": [container], "volumes": volumes}
+    # The image's user is 1000: volumes are made writable for it.
+    spec: dict[str, Any] = {"securityContext": {"fsGroup": 1000}, "containers": [container], "volumes": volumes}
     if group.gpus:
         spec["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
     return {"spec": spec}

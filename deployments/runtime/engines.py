@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from deployments.runtime.errors import ConfigError
 
@@ -15,8 +15,8 @@ def engine_names(stage: str) -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
 
 
-def load_engine(stage: str, name: str, options: dict[str, Any], *, gpu_memory_gib: float | None = None) -> Any:
-    """Build an engine, not yet started. A Config with a field `gpu_memory_gib` is given the one of the configuration.
+def load_engine(stage: str, name: str, options: dict[str, Any]) -> Any:
+    """Build an engine, not yet started.
 
     Raises ConfigError for an unknown name (listing those there are), an option that is unknown or out of range
     (naming it), or a package that is missing (saying which extra brings it).
@@ -31,15 +31,8 @@ def load_engine(stage: str, name: str, options: dict[str, Any], *, gpu_memory_gi
             f"Install it with: pip install 'parley[{name.replace('_', '-')}]'"
         ) from error
     try:
-        config = module.Config.model_validate(with_budget(module.Config, options, gpu_memory_gib))
+        config = module.Config.model_validate(options)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{stage} engine {name!r}: {problems}") from error
     return module.Engine(config)
-
-
-def with_budget(config: type[BaseModel], options: dict[str, Any], gpu_memory_gib: float | None) -> dict[str, Any]:
-    """The options of an engine, with the GPU memory that its replica may take where its Config has a field for that."""
-    if gpu_memory_gib is None or "gpu_memory_gib" not in config.model_fields:
-        return options
-    return {**options, "gpu_memory_gib": gpu_memory_gib}

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import BaseModel
 
-from deployments.asr.engines import fake
-from deployments.runtime.engines import load_engine, with_budget
+from configs.schema import EngineChoice
+from deployments.runtime.budget import options_of, with_budget
 
 
 class Budgeted(BaseModel):
@@ -16,9 +16,12 @@ class Budgeted(BaseModel):
 
 @pytest.mark.parametrize("gpu_memory_gib", [None, 13.5])
 def test_an_engine_with_the_field_gets_it(gpu_memory_gib: float | None) -> None:
-    config = Budgeted.model_validate(with_budget(Budgeted, {"model": "m"}, gpu_memory_gib))
+    choice = EngineChoice(engine="any", options={"model": "m"}, gpu_memory_gib=gpu_memory_gib)
+    config = Budgeted.model_validate(with_budget(Budgeted, choice))
     assert config == Budgeted(model="m", gpu_memory_gib=gpu_memory_gib)
 
 
-def test_an_engine_without_it_is_not_bothered() -> None:
-    assert isinstance(load_engine("asr", "fake", {}, gpu_memory_gib=3), fake.Engine)
+@pytest.mark.parametrize("engine", ["fake", "not_there"])
+def test_an_engine_without_it_is_not_bothered(engine: str) -> None:
+    choice = EngineChoice(engine=engine, options={"script": ["hi"]}, gpu_memory_gib=3)
+    assert options_of("asr", choice) == {"script": ["hi"]}
