@@ -66,18 +66,26 @@ def _demand(name: str, deployment: Mapping[str, Any], choice: EngineChoice | Non
         least=least,
         most=most,
         gpus=float(actor.get("num_gpus") or 0),
-        gpu_memory_gib=choice.gpu_memory_gib if choice else None,
+        gpu_memory_gib=_budget_gib(choice) if choice else None,
         models_gib=_models_gib(choice) if choice else None,
         selector=actor.get("label_selector") or {},
         per_node=deployment.get("max_replicas_per_node"),
     )
 
 
+def _budget_gib(choice: EngineChoice) -> float | None:
+    """Where it stands, as `deployments/runtime/budget.py` gives it to the engine."""
+    return _number(choice.options.get("gpu_memory_gib")) if choice.gpu_memory_gib is None else choice.gpu_memory_gib
+
+
 def _models_gib(choice: EngineChoice) -> float | None:
     residency = choice.options.get("residency")
-    budget = residency.get("budget_gib") if isinstance(residency, dict) else None
-    # What is no number, the engine's own Config refuses.
-    return float(budget) if isinstance(budget, int | float) else None
+    return _number(residency.get("budget_gib")) if isinstance(residency, dict) else None
+
+
+def _number(option: Any) -> float | None:
+    """What is none, the engine's own Config refuses."""
+    return float(option) if isinstance(option, int | float) else None
 
 
 def _replicas(deployment: Mapping[str, Any]) -> tuple[int, int]:

@@ -4,9 +4,9 @@ Replicas, GPU fractions and autoscaling are Serve's own and stand under `deploym
 Gateway's `user_config` (`configs/session.py`).
 """
 
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from configs.clips import ClipsConfig
 from configs.hardware import HardwareConfig
@@ -30,14 +30,9 @@ class EngineChoice(Frozen):
     gpu_memory_gib: float | None = Field(default=None, gt=0)
     """All that one replica takes of the GPU's memory, CUDA's own context included; on each of its GPUs, if several.
 
-    The start-up check adds these per GPU. An engine whose `Config` has a field of this name gets it and keeps to it.
+    The start-up check adds these per GPU. An engine whose `Config` has a field of this name gets it, in place of one in
+    `options`, and keeps to it.
     """
-
-    @model_validator(mode="after")
-    def _budget_once(self) -> Self:
-        if "gpu_memory_gib" in self.options:
-            raise ValueError("`gpu_memory_gib` belongs beside `options`, where the start-up check adds it up")
-        return self
 
 
 class GatewayConfig(Frozen):

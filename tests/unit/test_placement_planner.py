@@ -143,6 +143,15 @@ class TestBudgets:
         (problem,) = problems_of([replace(LLM, gpus=0)], HardwareConfig())
         assert "`args.llm.gpu_memory_gib` is 13, but Llm has no GPU: set `num_gpus`" in problem
 
+    @pytest.mark.parametrize(
+        ("beside", "inside", "counts"), [(12, None, 12), (None, 9, 9), (12, 9, 12), (None, "x", None)]
+    )
+    def test_it_counts_wherever_it_stands(self, beside: float | None, inside: Any, counts: float | None) -> None:
+        app = application()
+        app["args"]["llm"] |= {"gpu_memory_gib": beside, "options": {"gpu_memory_gib": inside}}
+        (llm,) = [each for each in demands_of(app) if each.name == "Llm"]
+        assert llm.gpu_memory_gib == counts
+
     def test_models_in_memory_are_part_of_the_budget(self) -> None:
         app = application(Llm={"ray_actor_options": {"num_gpus": 0.5}})
         app["args"]["llm"]["options"] = {"residency": {"budget_gib": 12}}

@@ -83,14 +83,6 @@ def test_a_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert AppConfig.model_validate({"store": {"path": "~/x.db"}}).store.path == Path("/home/u/x.db")
 
 
-def test_a_gpu_budget_stands_where_it_is_added_up() -> None:
-    assert EngineChoice(engine="vllm", gpu_memory_gib=13).gpu_memory_gib == 13
-    with pytest.raises(ValidationError, match="`gpu_memory_gib` belongs beside `options`"):
-        EngineChoice(engine="vllm", options={"gpu_memory_gib": 13})
-    with pytest.raises(ValidationError, match="greater than 0"):
-        EngineChoice(engine="vllm", gpu_memory_gib=0)
-
-
 def test_hardware_begins_with_the_one_head() -> None:
     nodes = [{"name": "front"}, {"name": "gpu", "count": 2, "gpus": 1, "gpu_memory_gib": 22}]
     assert [group.most for group in HardwareConfig.model_validate({"nodes": nodes}).nodes] == [1, 2]
