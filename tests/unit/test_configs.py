@@ -14,7 +14,6 @@ from cluster.start_check import look_at
 from configs.schema import AppConfig, EngineChoice
 from configs.session import SessionConfig
 from deployments.runtime.engines import engine_names
-from serve_app.launch import BUILDER
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 WAYS = ("local", "local-neural", "gpu-24g", "gpu-80g", "gpu-2x24g", "multi-host", "hosted-llm")
@@ -45,7 +44,7 @@ def test_local_is_what_make_run_runs() -> None:
 class TestEach:
     def test_serve_takes_it(self, path: Path) -> None:
         schema = ServeDeploySchema.model_validate(yaml.safe_load(path.read_text()))
-        assert [app.import_path for app in schema.applications] == [BUILDER]
+        assert [app.import_path for app in schema.applications] == ["serve_app.app:build_app"]
 
     def test_we_take_it(self, path: Path) -> None:
         app = application(path)
