@@ -18,8 +18,14 @@ IMAGE: Final = "parley:latest"
 ENVIRONMENTS: Final = "/opt/parley/.envs"
 """Where the image has them."""
 
-EXTRAS: Final = {"faster_whisper": "faster-whisper", "vllm": "vllm", "xtts": "xtts", "piper": "piper"}
-"""Engines with an environment of their own."""
+EXTRAS: Final = {
+    "faster_whisper": "faster-whisper",
+    "vllm": "vllm",
+    "xtts": "xtts",
+    "piper": "piper",
+    "ditto": "ditto",
+}
+"""Engines with an environment of their own, and its name."""
 
 _DATA_SIZE: Final = "10Gi"
 

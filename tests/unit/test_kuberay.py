@@ -1,5 +1,6 @@
 """The manifests for Kubernetes: made from the configurations, and what KubeRay and Serve take."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from cluster.demands import STAGES
 from cluster.kuberay import __main__ as command
-from cluster.kuberay.manifest import IMAGE, NotForKubernetes, documents, manifest
+from cluster.kuberay.manifest import EXTRAS, IMAGE, NotForKubernetes, documents, manifest
+from deployments.runtime.engines import engine_names
 from tests.kuberay_schema import TRIMMED, manifests, services, strict, trimmed
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +125,17 @@ def test_engines_run_in_the_environments_of_the_image() -> None:
         "runtime_env": {"py_executable": "/opt/parley/.envs/vllm/bin/python"},
     }
     assert "runtime_env" not in options["Avatar"], "the portrait runs in Parley's own"
+
+
+def test_environments_are_those_that_engines_name() -> None:
+    modules = [
+        importlib.import_module(f"deployments.{stage}.engines.{name}")
+        for stage in STAGES.values()
+        for name in engine_names(stage)
+    ]
+    named = {module.__name__.rpartition(".")[2]: module.EXTRA for module in modules if hasattr(module, "EXTRA")}
+    assert named == {engine: extra for engine, extra in EXTRAS.items() if engine in named}
+    assert "ditto" in named
 
 
 def test_a_configuration_without_nodes_is_none_for_kubernetes() -> None:
