@@ -11,7 +11,12 @@ import yaml
 from tests.cluster.fake_cluster import FakeCluster
 from tests.serve.processes import ROOT
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.timeout(240),
+    # Starting a node, Ray forgets the sockets with which it looked for free ports.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
+]
 
 STARTED_S = 90
 """A loaded machine; by itself it takes about 10."""
