@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from configs.audio_api import AudioApiConfig
 from configs.clips import ClipsConfig
+from configs.hardware import HardwareConfig
 from configs.store import StoreConfig
 from configs.webrtc import WebRtcConfig
 
@@ -28,6 +29,12 @@ class EngineChoice(Frozen):
     """A module of `deployments/<stage>/engines/`."""
     options: dict[str, Any] = {}
     """Fields of that engine's `Config`."""
+    gpu_memory_gib: float | None = Field(default=None, gt=0)
+    """All that one replica takes of the GPU's memory, CUDA's own context included; on each of its GPUs, if several.
+
+    The start-up check adds these per GPU. An engine whose `Config` has a field of this name gets it, in place of one in
+    `options`, and keeps to it.
+    """
 
 
 class GatewayConfig(Frozen):
@@ -90,3 +97,5 @@ class AppConfig(Frozen):
     """A folder of your own assistants, beside those in `configs/assistants`."""
     store: StoreConfig = Field(default_factory=StoreConfig)
     webrtc: WebRtcConfig = WebRtcConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    """What the whole is made for; without nodes, whatever this machine has."""

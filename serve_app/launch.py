@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from cluster.start_check import notes_on, problems_in
 from configs.schema import AppConfig
 from configs.session import SessionConfig
 from deployments.runtime.engines import STAGES, engine_names
@@ -84,6 +85,7 @@ def _in_application(app: dict[str, Any]) -> Iterator[str]:
     for deployment in app.get("deployments") or []:
         if deployment.get("name") == "Gateway":
             yield from _invalid("Gateway's user_config", SessionConfig, deployment.get("user_config") or {})
+    yield from problems_in(app)
 
 
 def _invalid(where: str, model: type[BaseModel], values: dict[str, Any]) -> Iterator[str]:
@@ -140,6 +142,8 @@ def main() -> None:
 
     ray.init(namespace="serve")  # as `serve run` would, which takes the one it finds
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own handler kills all at once
+    for note in notes_on(config_path):
+        print(f"Note: {note}", file=sys.stderr)  # noqa: T201 - there is no log yet
     run.main([str(config_path)], prog_name="serve run")
 
 

@@ -13,15 +13,18 @@ __all__ = ["parley_url", "serve_config", "serve_url"]
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
 ENGINE_TESTS = Path(__file__).parent / "engines"
+CLUSTER_TESTS = Path(__file__).parent / "cluster"
 _LEFT_OUT = "Left out: the tests in tests/browser, because there is no Chromium (Debian: apt-get install chromium)."
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Engines with their real code are tested in their own environments, and only when asked for: make test-engines."""
-    if collection_path != ENGINE_TESTS:
+    """Only when asked for: engines with their real code, in their own environments (make test-engines), and clusters of
+    fake nodes, which take minutes and a Ray of their own (make test-cluster).
+    """
+    if collection_path not in (ENGINE_TESTS, CLUSTER_TESTS):
         return None
     asked = [Path(str(arg).partition("::")[0]).resolve() for arg in config.args]
-    return None if any(path == ENGINE_TESTS or ENGINE_TESTS in path.parents for path in asked) else True
+    return None if any(path == collection_path or collection_path in path.parents for path in asked) else True
 
 
 def _no_browser() -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from configs.schema import EngineChoice
+from deployments.runtime.budget import options_of
 from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import ConfigError, StageUnavailable
 from deployments.runtime.logs import configure_logging
@@ -70,7 +71,7 @@ class StageReplica(Generic[ServerT]):
     async def start(self, build_server: Callable[[Any], ServerT]) -> None:
         """Load the engine and start the server around it. Errors other than ConfigError make Serve try again."""
         try:
-            self._engine = load_engine(self.stage, self.choice.engine, self.choice.options)
+            self._engine = load_engine(self.stage, self.choice.engine, options_of(self.stage, self.choice))
             server = build_server(self._engine)
             await server.start()
         except ConfigError as error:

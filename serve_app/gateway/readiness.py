@@ -10,6 +10,7 @@ from deployments.runtime.address import http_address, wait_until_served
 from deployments.runtime.calls import call
 from deployments.runtime.errors import StageError
 from deployments.runtime.logs import announce
+from deployments.runtime.replicas import why_no_replica
 from deployments.runtime.stage import StageDescription
 
 _START_DEADLINE_S = 5.0
@@ -46,8 +47,11 @@ class Readiness:
             announce(f"Parley is ready: {public_url or url}")
 
     async def _ask(self, name: str, deadline_s: float) -> StageDescription:
+        handle = self._stages[name]
         try:
-            answer: StageDescription = await call(self._stages[name], "describe", deadline_s=deadline_s)
+            answer: StageDescription = await call(handle, "describe", deadline_s=deadline_s)
         except StageError as error:
-            return StageDescription(engine="", problem=str(error))
+            # A replica that waits for a GPU that nobody has would be "did not answer" for ever.
+            missing = await asyncio.to_thread(why_no_replica, handle.app_name, name)
+            return StageDescription(engine="", problem=missing or str(error))
         return answer

@@ -53,6 +53,19 @@ def test_a_mistake_in_the_arguments_is_named(tmp_path: Path, args: dict[str, Any
     assert said in problem
 
 
+def test_budgets_over_the_gpu_are_refused_with_the_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "elsewhere:6379")  # the GPUs of this machine are not asked for
+    nodes = [{"name": "gpu", "gpus": 1, "gpu_memory_gib": 22}]
+    llm = {"engine": "fake", "gpu_memory_gib": 23.5}
+    path = written(tmp_path / "config.yaml", llm=llm, hardware={"nodes": nodes})
+    config = yaml.safe_load(path.read_text())
+    (entry,) = [each for each in config["applications"][0]["deployments"] if each["name"] == "Llm"]
+    entry["ray_actor_options"] = {"num_gpus": 0.5}
+    path.write_text(yaml.safe_dump(config))
+    (problem,) = problems(path)
+    assert "a GPU of 'gpu' has 22 GiB and may get Llm 23.5 = 23.5 GiB" in problem
+
+
 def test_a_mistake_in_the_live_part_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "config.yaml")
     config = yaml.safe_load(path.read_text())

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from configs.hardware import HardwareConfig
 from configs.schema import AppConfig, EngineChoice
 from configs.session import SessionConfig
 
@@ -80,3 +81,16 @@ def test_the_store_is_below_the_data_directory(monkeypatch: pytest.MonkeyPatch, 
 def test_a_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/u")
     assert AppConfig.model_validate({"store": {"path": "~/x.db"}}).store.path == Path("/home/u/x.db")
+
+
+def test_hardware_begins_with_the_one_head() -> None:
+    nodes = [{"name": "front"}, {"name": "gpu", "count": 2, "gpus": 1, "gpu_memory_gib": 22}]
+    assert [group.most for group in HardwareConfig.model_validate({"nodes": nodes}).nodes] == [1, 2]
+    with pytest.raises(ValidationError, match="'gpu', is the head: one node"):
+        HardwareConfig.model_validate({"nodes": nodes[1:]})
+    with pytest.raises(ValidationError, match="two groups of nodes have the same name"):
+        HardwareConfig.model_validate({"nodes": [*nodes, nodes[1]]})
+    with pytest.raises(ValidationError, match="need `gpu_memory_gib`"):
+        HardwareConfig.model_validate({"nodes": [{"name": "gpu", "gpus": 1}]})
+    with pytest.raises(ValidationError, match="below count"):
+        HardwareConfig.model_validate({"nodes": [*nodes[:1], {"name": "more", "count": 3, "max_count": 2}]})

@@ -1,0 +1,1 @@
+"""What to watch, as a dashboard for Grafana."""
