@@ -17,7 +17,7 @@ from serve_app.gateway.deployment import Gateway
 def build_app(args: AppConfig) -> serve.Application:
     """Bind the graph. `args` stands in the Serve config; its `deployments` override the options given here."""
     asr = _deployment(Asr, request_router_config=_STICKY).bind(args.asr)
-    llm = _deployment(Llm, request_router_config=_STICKY).bind(args.llm)
+    llm = _deployment(Llm, request_router_config=_NEAR_ITS_PREFIX).bind(args.llm)
     tts = _deployment(Tts).bind(args.tts)
     avatar = None if args.avatar is None else _deployment(Avatar, request_router_config=_STICKY).bind(args.avatar)
     gateway = _deployment(
@@ -30,6 +30,14 @@ def build_app(args: AppConfig) -> serve.Application:
 
 
 _STICKY = RequestRouterConfig.model_validate({"request_router_class": "deployments.runtime.router:StickyRouter"})
+
+_NEAR_ITS_PREFIX = RequestRouterConfig.model_validate(
+    {
+        "request_router_class": "deployments.runtime.router:StickyRouter",
+        "request_router_kwargs": {"leave_when_full": True},
+    }
+)
+"""A conversation stays where its prefix is cached; any other replica can go on with it, so it waits for none."""
 
 _ABOVE_OUR_LIMITS = 1000
 """Admission is the Gateway's: at Serve's own limit a WebSocket hangs or gets a bare HTTP 500."""

@@ -78,16 +78,20 @@ class StickyTable:
 class StickyRouter(RequestRouter):
     """Calls with a `session_id` go by the table; others to the shorter queue of two replicas taken at random.
 
-    A full or unreachable replica is waited for, never left, until Serve says that it is gone.
+    A full or unreachable replica is waited for, never left, until Serve says that it is gone. With `leave_when_full`
+    its calls go elsewhere meanwhile, and come back: for a deployment whose replicas hold of a session what saves time
+    (the prefix of a conversation), and nothing that it needs.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._table = StickyTable()
+        self._leave_when_full = False
         self._pending: dict[int, PendingRequest] = {}
 
-    def initialize_state(self, **kwargs: Any) -> None:
-        """Take `request_router_kwargs`: `idle_s`, `max_sessions`."""
+    def initialize_state(self, *, leave_when_full: bool = False, **kwargs: Any) -> None:
+        """Take `request_router_kwargs`: `leave_when_full`, `idle_s`, `max_sessions`."""
+        self._leave_when_full = leave_when_full
         self._table = StickyTable(**kwargs)
 
     @property
@@ -98,7 +102,7 @@ class StickyRouter(RequestRouter):
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> list[list[RunningReplica]]:
-        """One rank: the session's replica alone, or two of all."""
+        """The session's replica alone, or two of all; with `leave_when_full` the one and then the others."""
         # Calls of the same moment see the same queues: out of all replicas they would all choose the same one.
         two = random.sample(candidate_replicas, min(2, len(candidate_replicas)))
         if pending_request is None:
@@ -109,7 +113,10 @@ class StickyRouter(RequestRouter):
         by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
         if not session_id or not by_name:
             return [two]
-        return [[by_name[self._table.choose(session_id, by_name, now_s())]]]
+        home = by_name[self._table.choose(session_id, by_name, now_s())]
+        if not self._leave_when_full:
+            return [[home]]
+        return [[home], [replica for replica in candidate_replicas if replica is not home]]
 
     # Serve finds the call for which a replica was chosen by `internal_request_id`, which all calls of one parent
     # request share: of several at once, all but one would wait for ever (measured: 2 of 4). Ours go by identity.

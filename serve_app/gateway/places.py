@@ -1,4 +1,4 @@
-"""How many requests with files are worked on at a time."""
+"""How many requests of a kind are worked on at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class Places:
     def one(self) -> Iterator[None]:
         """A place while it lasts. Raises ServerFull."""
         if self._taken >= self._at_most:
-            raise ServerFull(f"{self._at_most} requests with files are being worked on: try again later")
+            raise ServerFull(f"{self._at_most} requests of this kind are being worked on: try again later")
         self._taken += 1
         try:
             yield

@@ -26,6 +26,7 @@ from deployments.tts.client import TtsClient
 from serve_app.gateway import page
 from serve_app.gateway.avatar_desk import AvatarDesk
 from serve_app.gateway.avatars import avatar_routes
+from serve_app.gateway.chat.routes import chat_routes
 from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
 from serve_app.gateway.clips import clip_routes
 from serve_app.gateway.coming_back import ComingBack
@@ -127,6 +128,7 @@ class GatewayServer:
             *model_routes(describe, self._started_s),
             voices_route(describe),
             metrics_route(agent_address),
+            *chat_routes(self._llm, Places(gateway.max_chats)),
             *conversation_routes(self._store),
             *self._file_routes(),
             *page.routes(),
