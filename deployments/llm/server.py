@@ -10,7 +10,7 @@ from deployments.llm.contract import Finished, LlmEngine, LlmItem, LlmRequest, T
 from deployments.llm.stopping import StopFilter
 from deployments.media.clauses import ClauseCutter
 from deployments.runtime.clock import now_s
-from deployments.runtime.errors import EngineFailed, InvalidRequest, ParleyError, StageUnavailable
+from deployments.runtime.errors import EngineFailed, InvalidRequest, NotFound, ParleyError, StageUnavailable
 
 UNHEALTHY_AFTER_FAILURES: Final = 5
 """Replies in a row that the engine broke off with an error that is not ours: a new replica may do better."""
@@ -125,12 +125,11 @@ class LlmServer:
         yield replace(item, first_token_ms=first_token_ms, reason="stop" if reply.stopped else item.reason)
 
     def _check_abilities(self, request: LlmRequest) -> None:
-        """Raises InvalidRequest for what this engine does not do."""
+        """Raises InvalidRequest or NotFound for what this engine does not do."""
         models = self._engine.models
         if request.model and request.model not in models:
-            raise InvalidRequest(
-                f"there is no model {request.model!r}; there are: {', '.join(models)}", "model_not_found", "model"
-            )
+            there = ", ".join(models)
+            raise NotFound(f"there is no model {request.model!r}; there are: {there}", "model_not_found", "model")
         if request.json_schema is not None and not getattr(self._engine, "guides_json", False):
             raise InvalidRequest(f"the model {models[0]!r} cannot be held to JSON", param="response_format")
 

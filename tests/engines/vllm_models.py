@@ -6,6 +6,7 @@ string, of an object.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ PLAIN = ("<tool_call>", "</tool_call>", "<think>", "</think>")
 VOCABULARY = 600
 WIDTH = 64
 WINDOW = 32_768
-LIKELY = {END: 3.6, '"': 4.5, '"}': 4.5, "}": 4.5, "}}": 3.0, "</tool_call>": 4.5, "</think>": 3.0, ".": 2.0, ",": 2.0}
-"""Logits above those of other tokens."""
+LIKELY = {END: 3.6, '"': 4.5, '"}': 4.5, "}": 4.5, "}}": 3.0, "</tool_call>": 4.5, ".": 2.0, ",": 2.0}
+LIKELY |= {"<tool_call>": -9.0, "<think>": -9.0, "</think>": 3.0}
+"""Logits above those of other tokens. Calls and thoughts begin only where they are asked for."""
 TEMPLATE = """\
 {%- if tools %}<|im_start|>system
 Tools:{% for tool in tools %}
@@ -42,6 +44,9 @@ _TEXT = (
 
 def options(folder: Path) -> dict[str, Any]:
     """Options of the engine for a model made in `folder`."""
+    # Two threads of OpenMP wait for each other by spinning: on two cores with other work the engine, which starts in
+    # half a minute, had not started after a quarter of an hour.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     model = make_model(folder / "tiny-chat")
     return {
         "model": str(model),

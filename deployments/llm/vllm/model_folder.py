@@ -10,16 +10,17 @@ INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "tekken.json", "vocab.json")
 
 
-def check_model(model: str) -> None:
-    """Look into a model that is a folder; a name of the hub passes. Raises ConfigError."""
+def check_model(model: str) -> bool:
+    """Look into a model that is a folder, and say whether it is one: a name of the hub passes. Raises ConfigError."""
     folder = Path(model).expanduser()
     if not folder.is_dir():
         if model.startswith(("/", ".", "~")) or model.count("/") > 1:
             raise ConfigError(f"llm engine 'vllm': there is no folder {model}", param="model")
-        return
+        return False
     missing = _missing(folder)
     if missing:
         raise ConfigError(f"llm engine 'vllm': {folder} lacks {', '.join(missing)}: fetch it again", param="model")
+    return True
 
 
 def check_adapter(name: str, folder: Path) -> None:

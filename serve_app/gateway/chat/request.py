@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from deployments.runtime.errors import InvalidRequest
+from serve_app.session.validation import validated
+
 MAX_MESSAGES = 2048
 MAX_TOOLS = 128
 MAX_STOPS = 4
@@ -184,16 +187,18 @@ class ChatRequest(_Part):
     def _one_stop_is_a_list(cls, stop: Any) -> Any:
         return [stop] if isinstance(stop, str) else stop
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "ChatRequest":
-        if self.stream_options is not None and not self.stream:
-            raise ValueError("'stream_options' is for streams: set 'stream'")
-        if self.tool_choice is not None and not self.tools:
-            raise ValueError("'tool_choice' needs 'tools'")
-        return self
-
     @property
     def stops(self) -> tuple[str, ...]:
         """Stop strings that say anything."""
         given = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
         return tuple(stop for stop in given if stop)
+
+
+def read_request(body: object) -> ChatRequest:
+    """A body as a request. Raises InvalidRequest, which names the field at fault."""
+    asked = validated(ChatRequest, body)
+    if asked.stream_options is not None and not asked.stream:
+        raise InvalidRequest("'stream_options' is for streams: set 'stream'.", param="stream_options")
+    if asked.tool_choice not in (None, "none") and not asked.tools:
+        raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
+    return asked

@@ -13,13 +13,12 @@ from deployments.runtime.clock import wall_s
 from deployments.runtime.errors import EngineFailed, ParleyError
 from serve_app.gateway.ahead import ahead
 from serve_app.gateway.chat.asking import llm_request
-from serve_app.gateway.chat.request import ChatRequest
+from serve_app.gateway.chat.request import ChatRequest, read_request
 from serve_app.gateway.chat.wire import DONE, Heading, call_fields, error_event
 from serve_app.gateway.departure import Streamed, gone, unless_it_leaves
 from serve_app.gateway.json_body import json_body
 from serve_app.gateway.places import Places
 from serve_app.session.ids import new_id
-from serve_app.session.validation import validated
 
 MAX_BODY_BYTES = 3 * 2**20
 """A request crosses to the Llm deployment in one message, of which Serve takes 4 MiB."""
@@ -31,7 +30,7 @@ def chat_routes(llm: LlmClient, places: Places) -> list[Route]:
 
     async def completions(request: Request) -> Response:
         try:
-            asked = validated(ChatRequest, await json_body(request, MAX_BODY_BYTES))
+            asked = read_request(await json_body(request, MAX_BODY_BYTES))
             heading = Heading(new_id("chatcmpl"), asked.model, int(wall_s()))
             if asked.stream:
                 return await _streamed(request, llm, places, asked, heading)
