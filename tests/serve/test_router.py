@@ -92,6 +92,12 @@ class TestBetweenReplicas:
     def test_calls_without_a_session_use_every_replica(self, caller: DeploymentHandle[Any]) -> None:
         assert len(run(caller, "without_session", 30)) == 3
 
+    def test_a_full_replica_is_passed_by_where_that_is_allowed(self, caller: DeploymentHandle[Any]) -> None:
+        for session in ("a", "b", "c"):
+            home, elsewhere, back = run(caller, "one_too_many", session)
+            assert elsewhere != home
+            assert back == home
+
     def test_calls_of_one_request_need_no_ids_of_their_own(self, caller: DeploymentHandle[Any]) -> None:
         assert run(caller, "many_at_once", "crowd", True) == 6
 
