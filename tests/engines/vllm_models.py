@@ -16,8 +16,8 @@ PLAIN = ("<tool_call>", "</tool_call>", "<think>", "</think>")
 VOCABULARY = 600
 WIDTH = 64
 WINDOW = 32_768
-LIKELY = {END: 3.6, '"': 4.5, '"}': 4.5, "}": 4.5, "}}": 3.0, "</tool_call>": 4.5, ".": 2.0, ",": 2.0}
-LIKELY |= {"<tool_call>": -9.0, "<think>": -9.0, "</think>": 3.0}
+LIKELY = {END: 3.6, "}": 7.0, "}}": 5.0, '"': 5.0, '"}': 5.0, "Ġ": 5.0, "</tool_call>": 6.0, "</think>": 3.0}
+LIKELY |= {"<tool_call>": -9.0, "<think>": -9.0}
 """Logits above those of other tokens. Calls and thoughts begin only where they are asked for."""
 TEMPLATE = """\
 {%- if tools %}<|im_start|>system

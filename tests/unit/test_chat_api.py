@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
-import httpx
+import httpx2
 import pytest
 from openai import APIError, AsyncOpenAI, BadRequestError, InternalServerError, NotFoundError, RateLimitError
 from starlette.applications import Starlette
@@ -54,8 +54,8 @@ class Rig:
         self.places = Places(at_most)
         routes = chat_routes(LlmClient(LocalStream(self._generate), 5.0), self.places)
         self.app = Starlette(routes=routes, exception_handlers=exception_handlers())
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://parley/v1")
+        transport = httpx2.ASGITransport(self.app, raise_app_exceptions=False)
+        self.http = httpx2.AsyncClient(transport=transport, base_url="http://parley/v1")
         self.openai = AsyncOpenAI(api_key="none", base_url="http://parley/v1", http_client=self.http, max_retries=0)
 
     async def start(self) -> None:

@@ -94,6 +94,10 @@ class TestForm:
         assert form["response_format"]["json_schema"]["schema"] == schema
         assert (form["temperature"], form["top_p"], form["stop"], form["seed"]) == (0.5, 0.9, ["END"], 7)
 
+    def test_a_function_without_parameters_takes_none(self) -> None:
+        (tool,) = chat_form(LlmRequest((HI,), (Tool("f"),)))["tools"]
+        assert tool["function"]["parameters"] == {"type": "object", "properties": {}, "additionalProperties": False}
+
     def test_any_object(self) -> None:
         assert chat_form(LlmRequest((HI,), json_schema={}))["response_format"] == {"type": "json_object"}
 

@@ -7,7 +7,7 @@ before it, or vLLM's prefix cache would miss.
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from deployments.llm.contract import Message, Tool, ToolCall
 
@@ -47,18 +47,21 @@ def wire_messages(messages: Sequence[Message], control_tokens: Iterable[str] = (
 
 
 def wire_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
-    """The functions that the model may call."""
+    """The functions that the model may call. One without parameters takes none, as with OpenAI."""
     return [
         {
             "type": "function",
             "function": {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": {"type": "object", "properties": {}, **tool.parameters},
+                "parameters": {"type": "object", "properties": {}, **(tool.parameters or _NOTHING)},
             },
         }
         for tool in tools
     ]
+
+
+_NOTHING: Final[dict[str, Any]] = {"additionalProperties": False}
 
 
 class _Plain:

@@ -106,6 +106,7 @@ class Dialect:
     def _form(self, request: LlmRequest) -> Any:
         from pydantic import ValidationError
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+        from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
         if not request.messages:
             raise InvalidRequest("the model needs one message at least", param="messages")
@@ -113,8 +114,12 @@ class Dialect:
             raise InvalidRequest(
                 "this server's model calls no functions: its operator has named no tool_parser", param="tools"
             )
+        form = chat_form(request, self._control_tokens)
+        for tool in form.get("tools", ()):
+            # Without it vLLM's grammar binds a call to its name, and its arguments to nothing.
+            tool["function"]["strict"] = not has_xgrammar_unsupported_json_features(tool["function"]["parameters"])
         try:
-            return ChatCompletionRequest.model_validate(chat_form(request, self._control_tokens))
+            return ChatCompletionRequest.model_validate(form)
         except ValidationError as error:
             raise InvalidRequest(f"the model does not take this: {error.errors()[0]['msg']}") from error
 
