@@ -4,6 +4,7 @@ All of it is vLLM's own, by the names that `vllm serve` knows: the template from
 `--reasoning-parser`. Requests pass through vLLM's form of OpenAI's chat, which is what its parsers are written for.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,18 +56,22 @@ class Dialect:
         self._defaults = llm.model_config.get_diff_sampling_param()
         try:
             text = None if template is None else template.read_text(encoding="utf-8")
-            self._renderer = OnlineRenderer(
+            make = functools.partial(
+                OnlineRenderer,
                 llm.model_config,
                 llm.renderer,
                 request_logger=None,
                 chat_template=text,
                 chat_template_content_format="auto",
                 enable_auto_tools=tool_parser is not None,
+                # Otherwise the tools would leave the prompt, and with them the cached prefix.
                 exclude_tools_when_tool_choice_none=False,
                 tool_parser=tool_parser,
                 reasoning_parser=reasoning_parser,
                 default_chat_template_kwargs=dict(template_options),
             )
+            # By default a call is held to a tool's name, and its arguments to nothing.
+            self._strict, self._free = make(tool_strict_level="parameter"), make()
         except (OSError, TypeError, KeyError, ValueError) as error:
             raise ConfigError(f"llm engine 'vllm': {error}") from error
         if text is None and not getattr(llm.renderer.tokenizer, "chat_template", None):
@@ -84,8 +89,9 @@ class Dialect:
         from vllm.exceptions import VLLMClientError, VLLMValidationError
 
         form = self._form(request)
+        renderer = self._renderer_for(request)
         try:
-            rendered = await self._renderer.render_chat(form)
+            rendered = await renderer.render_chat(form)
             if not isinstance(rendered, tuple):
                 raise InvalidRequest(rendered.error.message)
             engine_input = rendered[1][0]
@@ -96,8 +102,8 @@ class Dialect:
             raise self._refusal(error, error.parameter) from error
         except (VLLMClientError, TemplateError, ValueError, TypeError) as error:
             raise self._refusal(error, None) from error
-        kwargs = self._renderer.effective_chat_template_kwargs(form)
-        parser = self._parser(form, kwargs)
+        kwargs = renderer.effective_chat_template_kwargs(form)
+        parser = self._parser(renderer, form, kwargs)
         reasoning: dict[str, Any] = {"reasoning_ended": form.resolve_reasoning_ended(parser, token_ids)}
         if parser is not None and parser.reasoning_parser is not None:
             reasoning["reasoning_parser_kwargs"] = {"chat_template_kwargs": kwargs}
@@ -106,7 +112,6 @@ class Dialect:
     def _form(self, request: LlmRequest) -> Any:
         from pydantic import ValidationError
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
-        from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
         if not request.messages:
             raise InvalidRequest("the model needs one message at least", param="messages")
@@ -114,20 +119,23 @@ class Dialect:
             raise InvalidRequest(
                 "this server's model calls no functions: its operator has named no tool_parser", param="tools"
             )
-        form = chat_form(request, self._control_tokens)
-        for tool in form.get("tools", ()):
-            # Without it vLLM's grammar binds a call to its name, and its arguments to nothing.
-            tool["function"]["strict"] = not has_xgrammar_unsupported_json_features(tool["function"]["parameters"])
         try:
-            return ChatCompletionRequest.model_validate(form)
+            return ChatCompletionRequest.model_validate(chat_form(request, self._control_tokens))
         except ValidationError as error:
             raise InvalidRequest(f"the model does not take this: {error.errors()[0]['msg']}") from error
 
-    def _parser(self, form: Any, template_kwargs: Mapping[str, Any]) -> Any | None:
-        if self._renderer.parser is None:
+    def _renderer_for(self, request: LlmRequest) -> Any:
+        """Arguments are free where a tool's schema says what no grammar can."""
+        from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
+
+        too_much = any(has_xgrammar_unsupported_json_features(tool.parameters) for tool in request.tools)
+        return self._free if too_much else self._strict
+
+    def _parser(self, renderer: Any, form: Any, template_kwargs: Mapping[str, Any]) -> Any | None:
+        if renderer.parser is None:
             return None
         tokenizer = self._llm.renderer.tokenizer
-        return self._renderer.parser(
+        return renderer.parser(
             tokenizer, form.tools, chat_template_kwargs=template_kwargs, model_config=self._model_config
         )
 
