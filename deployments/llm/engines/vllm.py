@@ -184,7 +184,7 @@ class Engine:
 
     async def close(self) -> None:
         """End the core. May be called more than once."""
-        llm, self._llm = self._llm, None
+        llm, self._llm, self._dialect = self._llm, None, None
         if llm is not None:
             await asyncio.to_thread(llm.shutdown)
 
