@@ -134,16 +134,21 @@ async def second_turns(asked: Graph, conversations: int) -> dict[str, float]:
     }
 
 
-def tables(compared: Sequence[Compared], stops_ms: Sequence[float], turns: dict[str, float]) -> list[Table]:
-    """As text."""
+def cost_table(compared: Sequence[Compared]) -> Table:
+    """What the graph adds."""
     columns = ("replies at once", "bare first words ms", "graph", "added ms", "bare tokens/s", "graph", "ratio")
-    cost = Table("The Llm deployment against the bare AsyncLLM (medians)", columns, [c.row for c in compared], _AIMS)
+    title = "The Llm deployment against the bare AsyncLLM (medians)"
+    return Table(title, columns, [each.row for each in compared], _AIMS)
+
+
+def rest_table(stops_ms: Sequence[float], turns: dict[str, float]) -> Table:
+    """What it does besides."""
     rows = [
         ("a reply is closed → its engine has nothing in hand, ms, the slowest of all", max(stops_ms), "≤ 100"),
         (f"second turns whose prefix was cached, {turns['replicas']:.0f} replicas", turns["hits"], "≥ 0.9"),
         ("tokens of first turns found again", turns["tokens_found"], ""),
     ]
-    return [cost, Table("Cancelling, and prefixes", ("what", "measured", "aim"), rows)]
+    return Table("Cancelling, and prefixes", ("what", "measured", "aim"), rows)
 
 
 async def ask(quick: bool, options: dict[str, Any]) -> tuple[list[Compared], list[float], dict[str, float]]:
@@ -153,7 +158,9 @@ async def ask(quick: bool, options: dict[str, Any]) -> tuple[list[Compared], lis
     try:
         async with graph(options, replicas=1, block_tokens=engine.block_tokens) as asked:
             compared = await compare(engine.generate, asked, 2 if quick else 8)
+            print(f"{cost_table(compared).text()}\n", flush=True)
             stops_ms = await asked.stops([request(f"stopped {n}", n) for n in range(8)], 2 if quick else 5)
+            print(f"stops: {max(stops_ms):.1f} ms\n", flush=True)
         block_tokens = engine.block_tokens
     finally:
         await engine.close()
@@ -177,8 +184,7 @@ async def main(given: argparse.Namespace) -> None:
     print(f"load before: {os.getloadavg()[0]:.2f}\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="parley-models-") as folder:
         compared, stops_ms, turns = await ask(given.quick, _options(given, Path(folder)))
-    for table in tables(compared, stops_ms, turns):
-        print(f"{table.text()}\n", flush=True)
+    print(f"{rest_table(stops_ms, turns).text()}\n", flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
     cells = {"rounds": [asdict(each) for each in compared], "stops_ms": stops_ms, "second_turns": turns}
     (given.out / f"{NAME}.json").write_bytes(orjson.dumps({"machine": machine.describe(), **cells}))

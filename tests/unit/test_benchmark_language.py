@@ -5,7 +5,17 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks.language import AT_ONCE, Compared, Round, compare, measured, request, second_turns, tables
+from benchmarks.language import (
+    AT_ONCE,
+    Compared,
+    Round,
+    compare,
+    cost_table,
+    measured,
+    request,
+    rest_table,
+    second_turns,
+)
 from benchmarks.language_graph import Graph
 from deployments.llm.contract import LlmRequest
 from deployments.llm.engines.fake import Config, Engine
@@ -78,7 +88,7 @@ def test_the_tables_say_what_was_measured() -> None:
     rounds = (Round((10.0, 20.0), 100, 2.0, ((40, 0),)),)
     slower = (Round((12.0, 24.0), 100, 2.5, ((40, 0),)),)
     turns: dict[str, Any] = {"replicas": 2, "hits": 0.95, "tokens_found": 0.9}
-    cost, rest = tables([Compared(2, rounds, slower)], [5.0, 30.0], turns)
+    cost, rest = cost_table([Compared(2, rounds, slower)]), rest_table([5.0, 30.0], turns)
     assert cost.rows == [(2, 15.0, 18.0, 3.0, 50.0, 40.0, 0.8)]
     assert rest.rows[0][1] == 30.0
     assert "0.95" in rest.text()
