@@ -1,12 +1,16 @@
 """The sticky table, and the router around it between real replicas."""
 
+import asyncio
 from collections import Counter
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
+from ray.serve._private.common import DeploymentHandleSource, DeploymentID, RequestMetadata
+from ray.serve._private.request_router.common import PendingRequest
 from ray.serve.handle import DeploymentHandle
 
-from deployments.runtime.router import StickyTable
+from deployments.runtime.router import StickyRouter, StickyTable
 from tests.serve.probe import run
 
 
@@ -75,6 +79,38 @@ def test_equal_replicas_are_not_always_taken_in_the_same_order() -> None:
 def test_senseless_bounds_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         StickyTable(**wrong)
+
+
+@dataclass(frozen=True)
+class Name:
+    unique_id: str
+
+
+@dataclass(frozen=True)
+class Replica:
+    replica_id: Name
+
+
+def ranks(calls: int, **kwargs: Any) -> list[list[set[str]]]:
+    """Of the replicas for each call of one session, those that Serve asks first, and then, if these are full."""
+
+    async def main() -> list[list[set[str]]]:
+        router = StickyRouter(DeploymentID("Llm"), DeploymentHandleSource.REPLICA)
+        router.initialize_state(**kwargs)
+        replicas = cast("Any", [Replica(Name(name)) for name in "abc"])
+        metadata = RequestMetadata(request_id="r", internal_request_id="i", session_id="s")
+        chosen = [await router.choose_replicas(replicas, PendingRequest([], {}, metadata)) for _ in range(calls)]
+        return [[{replica.replica_id.unique_id for replica in rank} for rank in each] for each in chosen]
+
+    return asyncio.run(main())
+
+
+def test_a_session_waits_for_its_replica() -> None:
+    assert ranks(2) == [[{"a"}]] * 2
+
+
+def test_a_session_that_may_leave_tries_its_own_replica_first_each_time() -> None:
+    assert ranks(2, leave_when_full=True) == [[{"a"}, {"b", "c"}]] * 2
 
 
 @pytest.mark.ray
