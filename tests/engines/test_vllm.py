@@ -65,6 +65,20 @@ def test_a_seed_repeats_a_reply() -> None:
     run(use)
 
 
+def test_many_long_prompts_with_seeds_at_once() -> None:
+    async def use(engine: Engine) -> None:
+        told = "tell me this and that, " * 60
+        requests = [
+            replace(HELLO, messages=(Message("system", f"{n} {told}"), *HELLO.messages), seed=n, max_output_tokens=5)
+            for n in range(32)
+        ]
+        for reply in await asyncio.gather(*(read(engine, request) for request in requests)):
+            assert end_of(reply).usage.output_tokens
+        engine.check_health()
+
+    run(use)
+
+
 def test_the_next_turn_finds_the_first_in_the_cache() -> None:
     async def use(engine: Engine) -> None:
         told = "tell me this and that, " * 40

@@ -88,7 +88,12 @@ def share_of_card(wanted_gib: float, total_bytes: int) -> float:
 
 
 def _cpu_memory(options: LoadOptions) -> dict[str, Any]:
-    return {"kv_cache_memory_bytes": round((options.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB)}
+    # Prompts whole: vLLM 0.32 turns the chance of a request with a seed back when its prompt is read in parts, which a
+    # generator on a CPU cannot do, and the core dies of it (measured: 8 prompts with seeds at once).
+    return {
+        "kv_cache_memory_bytes": round((options.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB),
+        "enable_chunked_prefill": False,
+    }
 
 
 def _gpu_memory(options: LoadOptions, platform: Any) -> dict[str, Any]:
