@@ -50,6 +50,8 @@ class GatewayConfig(Frozen):
     """One `input_audio_buffer.append`, in base64 as it arrives. The server below takes no message over 16 MiB."""
     max_message_bytes: int = Field(default=2**20, ge=2**12)
     """Any other message of a client."""
+    max_chats: int = Field(default=64, ge=1)
+    """Replies of /v1/chat/completions that are written at a time; the one beyond gets 429."""
     client_secret_ttl_s: float = Field(default=600, ge=10, le=7200)
     """How long a client secret opens sessions when its request names no time."""
 

@@ -7,6 +7,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.contract.kept_engine import close_kept
 from tests.serving import parley_url, serve_config, serve_url
 
 __all__ = ["parley_url", "serve_config", "serve_url"]
@@ -64,6 +65,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     """Not xdist's `loadgroup`: with pytest 9.2 it finds no groups."""
     config.option.loadscopereorder = False
     return _FilesTogether(config, log)
+
+
+def pytest_sessionfinish() -> None:
+    """Heavy engines are started once for all tests."""
+    close_kept()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -112,7 +112,10 @@ class Windowed(Protocol):
 
 
 class LlmEngine(Protocol):
-    """A language model. Built with its `Config`; nothing heavy happens before `start`."""
+    """A language model. Built with its `Config`; nothing heavy happens before `start`.
+
+    One that keeps to `LlmRequest.json_schema` also has `guides_json = True`: other engines never see such a request.
+    """
 
     async def start(self) -> None:
         """Load and warm up. Raises ConfigError."""
@@ -129,4 +132,13 @@ class LlmEngine(Protocol):
 
     async def close(self) -> None:
         """Free everything."""
+        ...
+
+
+@runtime_checkable
+class WatchedEngine(Protocol):
+    """An engine that can die while its replica lives: because its work is done in another process, say."""
+
+    def check_health(self) -> None:
+        """Raises StageUnavailable when it is dead. Called every few seconds; returns at once."""
         ...

@@ -6,11 +6,21 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final, Protocol
 
-from deployments.llm.contract import Finished, LlmEngine, LlmItem, LlmRequest, TextPiece, ToolCall, Windowed
+from deployments.llm.contract import (
+    Finished,
+    LlmEngine,
+    LlmItem,
+    LlmRequest,
+    TextPiece,
+    ToolCall,
+    WatchedEngine,
+    Windowed,
+)
+from deployments.llm.stopping import StopFilter
 from deployments.llm.window import fitted
 from deployments.media.clauses import ClauseCutter
 from deployments.runtime.clock import now_s
-from deployments.runtime.errors import EngineFailed, InvalidRequest, ParleyError, StageUnavailable
+from deployments.runtime.errors import EngineFailed, InvalidRequest, NotFound, ParleyError, StageUnavailable
 
 UNHEALTHY_AFTER_FAILURES: Final = 5
 """Replies in a row that the engine broke off with an error that is not ours: a new replica may do better."""
@@ -83,11 +93,15 @@ class LlmServer:
         return self._engine.models
 
     def check_health(self) -> None:
-        """Raises StageUnavailable before the start, after the end, and when the engine fails again and again."""
+        """Raises StageUnavailable before the start, after the end, when the engine fails again and again, and when it
+        says itself that it is dead.
+        """
         if not self._running:
             raise StageUnavailable("the language model is not running")
         if self._failures >= UNHEALTHY_AFTER_FAILURES:
             raise StageUnavailable(f"the language model failed {self._failures} times in a row")
+        if isinstance(self._engine, WatchedEngine):
+            self._engine.check_health()
 
     async def close(self) -> None:
         """Free the engine."""
@@ -104,9 +118,10 @@ class LlmServer:
         if not self._running:
             raise StageUnavailable("the language model is not running")
         _check_tool_choice(request)
+        self._check_abilities(request)
         if request.fit and isinstance(self._engine, Windowed) and (window := self._engine.context_tokens):
             request = fitted(request, window)
-        cutter = self._cutter_for(request.cut)
+        reply = _Reply(self._cutter_for(request.cut), request.stop)
         first_token_ms: float | None = None
         async with aclosing(self._engine.generate(request)) as items:
             while not isinstance(item := await self._next(items), Finished):
@@ -114,14 +129,21 @@ class LlmServer:
                     continue
                 if first_token_ms is None:
                     first_token_ms = (now_s() - arrived_s) * 1000
-                for text in cutter.feed(item.text) if isinstance(item, TextPiece) else cutter.flush():
-                    yield TextPiece(text)
-                if isinstance(item, ToolCall):
-                    yield item
+                for ready in reply.feed(item):
+                    yield ready
         self._failures = 0
-        for text in cutter.flush():
-            yield TextPiece(text)
-        yield replace(item, first_token_ms=first_token_ms)
+        for piece in reply.flush():
+            yield piece
+        yield replace(item, first_token_ms=first_token_ms, reason="stop" if reply.stopped else item.reason)
+
+    def _check_abilities(self, request: LlmRequest) -> None:
+        """Raises InvalidRequest or NotFound for what this engine does not do."""
+        models = self._engine.models
+        if request.model and request.model not in models:
+            there = ", ".join(models)
+            raise NotFound(f"there is no model {request.model!r}; there are: {there}", "model_not_found", "model")
+        if request.json_schema is not None and not getattr(self._engine, "guides_json", False):
+            raise InvalidRequest(f"the model {models[0]!r} cannot be held to JSON", param="response_format")
 
     async def _next(self, items: AsyncGenerator[LlmItem, None]) -> LlmItem:
         """The engine's next item, its errors translated."""
@@ -138,6 +160,28 @@ class LlmServer:
 
     def _cutter_for(self, cut: str) -> Cutter:
         return ClauseCutter(*self._clause_sizes) if cut == "clause" else WordCutter(self._word_interval_ms)
+
+
+class _Reply:
+    """Deltas in, pieces out, no text after a stop string."""
+
+    def __init__(self, cutter: Cutter, stops: tuple[str, ...]) -> None:
+        self._cutter = cutter
+        self._filter = StopFilter(stops)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string came. The engine is heard to its end all the same: it counts its tokens."""
+        return self._filter.met
+
+    def feed(self, item: TextPiece | ToolCall) -> list[LlmItem]:
+        if isinstance(item, TextPiece):
+            return [TextPiece(text) for text in self._cutter.feed(self._filter.feed(item.text))]
+        return [] if self.stopped else [*self.flush(), item]
+
+    def flush(self) -> list[TextPiece]:
+        rest = self._filter.flush()
+        return [TextPiece(text) for text in (*(self._cutter.feed(rest) if rest else ()), *self._cutter.flush())]
 
 
 def _check_tool_choice(request: LlmRequest) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -11,16 +10,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from deployments.runtime.clock import wall_s
-from deployments.runtime.errors import InvalidRequest, TooLarge
 from serve_app.gateway.client_secrets import ClientSecrets
 from serve_app.gateway.guard import Guard
 from serve_app.gateway.http_errors import exception_handlers
+from serve_app.gateway.json_body import json_body
 from serve_app.gateway.keys import AdminKeys, ApiKeys
 from serve_app.gateway.origins import OriginPolicy
 from serve_app.gateway.realtime.entrance import Entrance
 from serve_app.session.settings import SessionSettings
-
-_MAX_BODY_BYTES = 2**20
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
@@ -56,18 +53,6 @@ def client_secret_route(secrets: ClientSecrets, defaults: Callable[[], SessionSe
     """`POST /v1/realtime/client_secrets`."""
 
     async def create(request: Request) -> Response:
-        return JSONResponse(secrets.issue(await _json_body(request), defaults(), wall_s()))
+        return JSONResponse(secrets.issue(await json_body(request), defaults(), wall_s()))
 
     return Route("/v1/realtime/client_secrets", create, methods=["POST"])
-
-
-async def _json_body(request: Request) -> object:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise TooLarge(f"The body may have {_MAX_BODY_BYTES} bytes.")
-    try:
-        return orjson.loads(body) if body else {}
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.", "invalid_json") from error

@@ -46,6 +46,7 @@ from serve_app.gateway.audio.voice_desk import VoiceDesk, VoiceShelf
 from serve_app.gateway.audio.voices import cloned_voice_routes
 from serve_app.gateway.avatar_desk import AvatarDesk
 from serve_app.gateway.avatars import avatar_routes
+from serve_app.gateway.chat.routes import chat_routes
 from serve_app.gateway.client_secrets import ClientSecrets, load_signing_key
 from serve_app.gateway.clips import clip_routes
 from serve_app.gateway.coming_back import ComingBack
@@ -169,6 +170,7 @@ class GatewayServer:
             voices_route(describe, self._voice_desk),
             metrics_route(agent_address),
             *admin_routes(self._ask_all, self._stages, self._config.deadlines.model_load_s),
+            *chat_routes(self._llm, Places(gateway.max_chats, "chats")),
             *conversation_routes(self._store),
             *self._file_routes(),
             *self._audio_routes(),

@@ -15,6 +15,7 @@ from deployments.llm.contract import Finished, LlmEngine, LlmItem, LlmRequest, M
 from deployments.runtime.engines import load_engine
 from deployments.runtime.errors import ParleyError
 from tests.contract.engines_here import engines_here, options_for
+from tests.contract.kept_engine import IN_ITS_ENVIRONMENT, PATIENCE, close_kept, run_kept
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ ODD_SCHEMAS: list[dict[str, Any]] = [
     {"properties": {"x": {"type": ["integer", "null"]}}, "required": ["x"]},
 ]
 
-pytestmark = pytest.mark.parametrize("name", engines_here("llm"))
+pytestmark = [pytest.mark.parametrize("name", engines_here("llm")), *PATIENCE]
 
 
 @asynccontextmanager
@@ -110,6 +111,9 @@ async def check_answer_or_refusal(engine: LlmEngine, request: LlmRequest) -> Non
 
 
 def run(name: str, use: Callable[[LlmEngine], Awaitable[T]]) -> T:
+    if IN_ITS_ENVIRONMENT:
+        return run_kept("llm", name, use)
+
     async def main() -> T:
         async with started(name) as engine:
             return await use(engine)
@@ -276,3 +280,4 @@ def test_it_can_be_closed_twice(name: str) -> None:
         await engine.close()
 
     run(name, use)
+    close_kept()

@@ -79,8 +79,8 @@ class Probe:
 class Caller:
     """Plays the Gateway: runs one of the functions of `scenarios.py` in its replica, inside one request."""
 
-    def __init__(self, probe: DeploymentHandle[Any], crowd: DeploymentHandle[Any]) -> None:
-        self.handles = {"probe": probe, "crowd": crowd}
+    def __init__(self, probe: DeploymentHandle[Any], crowd: DeploymentHandle[Any], pair: DeploymentHandle[Any]) -> None:
+        self.handles = {"probe": probe, "crowd": crowd, "pair": pair}
 
     async def run(self, scenario: str, *args: Any) -> Any:
         """Whatever the scenario returns."""

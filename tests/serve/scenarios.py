@@ -205,6 +205,18 @@ async def seats(handles: Handles, sessions: int, rounds: int) -> dict[str, list[
     return {session_id: sorted(pids) for session_id, pids in seen.items()}
 
 
+async def one_too_many(handles: Handles, session_id: str) -> tuple[int, int, int]:
+    """Where a session's calls go: the first, one more while that fills its replica, and the next after both."""
+    push = _push(handles, "pair")
+    home = (await push.push(session_id, Order(), deadline_s=10)).pid
+    filling = asyncio.create_task(push.push(session_id, Order(wait_s=1.0), deadline_s=10))
+    await asyncio.sleep(0.3)
+    elsewhere = (await push.push(session_id, Order(), deadline_s=10)).pid
+    assert not filling.done(), "the second call has waited for the first"
+    assert (await filling).pid == home
+    return home, elsewhere, (await push.push(session_id, Order(), deadline_s=10)).pid
+
+
 async def without_session(handles: Handles, calls: int) -> set[int]:
     """Processes that calls without a session reach, all at once."""
     push = handles["crowd"].options(method_name="push", _by_reference=False)

@@ -3,10 +3,13 @@
 import asyncio
 from collections import Counter
 from contextlib import aclosing
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
 from ray import serve
+from ray.serve._private.common import DeploymentHandleSource, DeploymentID, RequestMetadata
+from ray.serve._private.request_router.common import PendingRequest
 from ray.serve.config import RequestRouterConfig
 from ray.serve.handle import DeploymentHandle
 
@@ -17,6 +20,7 @@ from deployments.runtime.calls import ServeStream, broadcast, call
 from deployments.runtime.errors import NotFound
 from deployments.runtime.model_report import ReplicaModels
 from deployments.runtime.residents_stat import residents_in
+from deployments.runtime.router import StickyRouter
 from deployments.runtime.sticky_table import StickyTable
 from tests.serve.probe import run
 
@@ -113,6 +117,38 @@ def test_senseless_bounds_are_refused(wrong: dict[str, Any]) -> None:
         StickyTable(**wrong)
 
 
+@dataclass(frozen=True)
+class Name:
+    unique_id: str
+
+
+@dataclass(frozen=True)
+class Replica:
+    replica_id: Name
+
+
+def ranks(calls: int, **kwargs: Any) -> list[list[set[str]]]:
+    """Of the replicas for each call of one session, those that Serve asks first, and then, if these are full."""
+
+    async def main() -> list[list[set[str]]]:
+        router = StickyRouter(DeploymentID("Llm"), DeploymentHandleSource.REPLICA)
+        router.initialize_state(**kwargs)
+        replicas = cast("Any", [Replica(Name(name)) for name in "abc"])
+        metadata = RequestMetadata(request_id="r", internal_request_id="i", session_id="s")
+        chosen = [await router.choose_replicas(replicas, PendingRequest([], {}, metadata)) for _ in range(calls)]
+        return [[{replica.replica_id.unique_id for replica in rank} for rank in each] for each in chosen]
+
+    return asyncio.run(main())
+
+
+def test_a_session_waits_for_its_replica() -> None:
+    assert ranks(2) == [[{"a"}]] * 2
+
+
+def test_a_session_that_may_leave_tries_its_own_replica_first_each_time() -> None:
+    assert ranks(2, leave_when_full=True) == [[{"a"}, {"b", "c"}]] * 2
+
+
 @pytest.mark.ray
 @pytest.mark.timeout(120)
 class TestBetweenReplicas:
@@ -127,6 +163,12 @@ class TestBetweenReplicas:
 
     def test_calls_without_a_session_use_every_replica(self, caller: DeploymentHandle[Any]) -> None:
         assert len(run(caller, "without_session", 30)) == 3
+
+    def test_a_full_replica_is_passed_by_where_that_is_allowed(self, caller: DeploymentHandle[Any]) -> None:
+        for session in ("a", "b", "c"):
+            home, elsewhere, back = run(caller, "one_too_many", session)
+            assert elsewhere != home
+            assert back == home
 
     def test_calls_of_one_request_need_no_ids_of_their_own(self, caller: DeploymentHandle[Any]) -> None:
         assert run(caller, "many_at_once", "crowd", True) == 6

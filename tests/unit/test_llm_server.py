@@ -12,7 +12,7 @@ from deployments.llm.contract import Finished, LlmItem, LlmRequest, Message, Tex
 from deployments.llm.engines.fake import Call, Config, Engine
 from deployments.llm.server import UNHEALTHY_AFTER_FAILURES, LlmServer
 from deployments.runtime.clock import now_s
-from deployments.runtime.errors import EngineFailed, InvalidRequest, StageTimeout, StageUnavailable
+from deployments.runtime.errors import EngineFailed, InvalidRequest, NotFound, StageTimeout, StageUnavailable
 from tests.virtual_time import run_virtual
 
 ASK = LlmRequest((Message("user", "Hello"),))
@@ -214,3 +214,43 @@ def test_the_scripted_engine_takes_turns() -> None:
     talk = [Message("user", "a"), Message("assistant", "First."), Message("user", "b")]
     for count, expected in ((1, "First."), (3, "Second.")):
         assert texts(reply(config, LlmRequest(tuple(talk[:count])))) == [expected]
+
+
+def test_an_engine_that_says_it_is_dead_makes_the_replica_unhealthy() -> None:
+    class Watched(Engine):
+        dead = False
+
+        def check_health(self) -> None:
+            if self.dead:
+                raise StageUnavailable("its process is gone")
+
+    async def main() -> None:
+        engine = Watched(Config())
+        server = await started(engine)
+        server.check_health()
+        engine.dead = True
+        with pytest.raises(StageUnavailable, match="its process is gone"):
+            server.check_health()
+
+    run_virtual(main())
+
+
+def test_a_stop_string_ends_the_reply_of_any_engine_and_its_tokens_are_counted() -> None:
+    items = reply(
+        Config(replies=("Yes. Here it is. And more.",), tool_calls=(Call(name="f"),)), replace(ASK, stop=("it",))
+    )
+    assert "".join(texts(items)) == "Yes. Here "
+    finished = items[-1][1]
+    assert isinstance(finished, Finished)
+    assert (finished.reason, finished.usage.output_tokens) == ("stop", 6)
+
+
+def test_an_unknown_model_is_not_found() -> None:
+    with pytest.raises(NotFound, match="there are: fake"):
+        reply(Config(), replace(ASK, model="other"))
+    assert texts(reply(Config(), replace(ASK, model="fake")))
+
+
+def test_json_is_for_engines_that_keep_to_it() -> None:
+    with pytest.raises(InvalidRequest, match="cannot be held to JSON"):
+        reply(Config(), replace(ASK, json_schema={}))

@@ -30,9 +30,9 @@ def locate(model: str, cache: Path, *, download: bool) -> Path:
         folder = Path(model).expanduser()
         check(folder)
         return folder
-    folder = _cached(model, cache)
-    if folder is not None and not missing_files(folder):
-        return folder
+    cached = _cached(model, cache)
+    if cached is not None and not missing_files(cached):
+        return cached
     if not download:
         raise ConfigError(_not_here(model, cache, "and download is off"))
     try:

@@ -34,6 +34,9 @@ class Config(UpstreamConfig):
 class Engine:
     """Passes replies through as they come."""
 
+    guides_json = True
+    """Keeps to `LlmRequest.json_schema` as far as the server does."""
+
     def __init__(self, config: Config) -> None:
         self._config = config
         self._upstreams: list[Upstream] = []
