@@ -26,7 +26,7 @@ status: .venv/installed ## Show the deployments of the running server
 		{ echo "Nothing answers at $${RAY_DASHBOARD_ADDRESS:-http://localhost:8265}: is the server running?"; exit 1; }
 
 test: .venv/installed-dev ## Run all tests
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 3
 
 test-engines: .venv/installed-dev ## Test engines in environments of their own (ENGINES="xtts piper": some; PARLEY_DITTO_CHECKOUT=…: a clone of Ditto)
 	@$(BIN)/python -m tests.engines $(ENGINES)

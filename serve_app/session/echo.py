@@ -10,6 +10,7 @@ other. One comparison takes 1 ms, and is made only where there may be speech.
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ _ABOVE_NOISE_DB = 3.0
 """What is left of an echo is the room's noise, and no louder than this above it."""
 
 _COPIES = 12
+_OLDEST = 4
 _WORSE = 0.85
 """Alone, copies vary by less: 0.97 to 1 through the air, 0.43 to 0.6 in a reverberant room."""
 _ADDED_DB = 1.0
@@ -84,8 +86,9 @@ class EchoGuard:
         if len(self._copies) < _COPIES:
             return False
         usual = min(copy.correlation for copy in self._copies)
-        besides_db = max(copy.besides_db for copy in self._copies)
-        return found.correlation < _WORSE * usual and found.besides_db > besides_db + _ADDED_DB
+        # The newest ones may hold the beginning of what somebody says.
+        before_db = max(copy.besides_db for copy in islice(self._copies, _OLDEST))
+        return found.correlation < _WORSE * usual and found.besides_db > before_db + _ADDED_DB
 
     def forget(self) -> None:
         """What was taken for a person was none: the room has changed."""

