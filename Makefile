@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run env models status test test-engines lint bench bench-duplex clean
+.PHONY: help run test-cluster env models status test test-engines lint bench bench-duplex clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -30,6 +30,9 @@ test: .venv/installed-dev ## Run all tests
 
 test-engines: .venv/installed-dev ## Test engines in environments of their own (ENGINES="xtts piper": some; PARLEY_DITTO_CHECKOUT=…: a clone of Ditto)
 	@$(BIN)/python -m tests.engines $(ENGINES)
+
+test-cluster: .venv/installed-dev ## Test the placement on fake nodes with fake GPUs: minutes
+	$(BIN)/python -m pytest tests/cluster
 
 lint: .venv/installed-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check
