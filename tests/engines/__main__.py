@@ -15,6 +15,8 @@ from serve_app.environments.environment import ROOT, Environment
 from tests.engines.table import HERE, EngineTests, engine_table, makes_models
 
 WHOLE_GRAPH = HERE / "test_whole_graph.py"
+ENVIRONMENTS = HERE / "test_environments.py"
+"""A graph whose stages are in environments of their own, whatever these are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def main() -> None:
     wanted = [tests for tests in table if not named or tests.engine in named]
     possible = [tests for tests in wanted if not tests.left_out]
     outcomes = [_timed(tests.engine, functools.partial(_tested, tests)) for tests in possible]
+    if not named:
+        outcomes.append(_timed("environments", lambda: _pytest(sys.executable, [str(ENVIRONMENTS)])))
     if not named and WHOLE_GRAPH.is_file() and any(makes_models(tests.engine) for tests in possible):
         outcomes.append(_timed("the whole graph", lambda: _pytest(sys.executable, [str(WHOLE_GRAPH)])))
     for line in (*(str(outcome) for outcome in outcomes), *_left_out(wanted)):
