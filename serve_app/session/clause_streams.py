@@ -5,10 +5,11 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 from deployments.media.audio import BYTES_PER_SAMPLE, samples_of
 from deployments.media.speakable.spoken import Spoken, as_written
-from deployments.runtime.errors import StageError
+from deployments.runtime.errors import InvalidRequest, StageError
 from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechBlock, SpeechRequest
 
@@ -141,7 +142,10 @@ class ClauseStreams:
             clause.end()
 
     async def _whole(self, request: SpeechRequest) -> AsyncGenerator[SpeechBlock, None]:
-        """A clause's sound. After a replica died in the middle of it, the rest comes from another."""
+        """A clause's sound. After a replica died in the middle of it, the rest comes from another.
+
+        Where the voice does not speak the language, which recognition may have guessed, it speaks its own.
+        """
         got_samples = 0
         for attempt in (1, 2):
             skip_samples = got_samples
@@ -153,6 +157,11 @@ class ClauseStreams:
                         got_samples += samples_of(pcm)
                         yield block if attempt == 1 else SpeechBlock(pcm)
                 return
+            except InvalidRequest as error:
+                if attempt == 2 or error.param != "language" or request.language is None:
+                    raise
+                log.warning("the voice speaks in its own language: %s", error)
+                request = replace(request, language=None)
             except StageError as error:
                 if attempt == 2 or not error.retryable:
                     raise

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from deployments.media.audio import VOICE_RATE_HZ, samples_of, silence
 from deployments.runtime import clock
-from deployments.runtime.errors import EngineFailed, StageUnavailable
+from deployments.runtime.errors import EngineFailed, InvalidRequest, StageUnavailable
 from deployments.runtime.local import LocalStream
 from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechBlock, SpeechRequest
+from deployments.tts.engines import fake
 from serve_app.session.clause_streams import ClauseStreams
 from serve_app.session.playout import Playout
 from tests.virtual_time import run_virtual
@@ -165,6 +166,38 @@ def test_a_replica_that_dies_in_the_middle_costs_no_sound() -> None:
     reply = Reply(voice, 2)
     run_virtual(reply.play(["0:3:10", "1:3:10"]))
     assert bytes(reply.sent) == b"".join(_marked(name, index) for name in (0, 1) for index in range(3))
+
+
+@pytest.mark.parametrize(("voice", "speaks"), [("", True), ("no such voice", False)])
+def test_a_language_that_no_voice_speaks_leaves_the_voice_its_own(voice: str, speaks: bool) -> None:
+    engine = fake.Engine(fake.Config())
+
+    async def main() -> int:
+        texts: asyncio.Queue[str | None] = asyncio.Queue()
+        for clause in ("One two.", None):
+            texts.put_nowait(clause)
+        read = 0
+
+        async def room() -> bool:
+            return True
+
+        def request(text: str) -> SpeechRequest:
+            return SpeechRequest(text, voice=voice, language="xx")
+
+        await engine.start()
+        streams = ClauseStreams(TtsClient(LocalStream(engine.synthesize), 5), request, 1)
+        async with streams.reading(texts, room) as opened:
+            async for stream in opened:
+                async for block in stream.blocks():
+                    read += samples_of(block.pcm)
+        return read
+
+    if speaks:
+        assert run_virtual(main()) > 0
+    else:
+        with pytest.raises(ExceptionGroup) as caught:
+            run_virtual(main())
+        assert caught.group_contains(InvalidRequest, match="no voice 'no such voice'")
 
 
 def test_no_more_is_asked_for_once_it_is_long_enough() -> None:
