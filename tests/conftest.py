@@ -8,10 +8,23 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.contract.kept_engine import close_kept
-from tests.serving import parley_url, serve_config, serve_url
+from tests.serving import graphs, parley_url, serve_config, serve_url
 
-__all__ = ["parley_url", "serve_config", "serve_url"]
+__all__ = ["graphs", "parley_url", "serve_config", "serve_url"]
 
+RAY_FILES = (
+    "tests/serve/test_launch.py",  # starts a Ray of its own
+    "tests/serve/test_calls.py",
+    "tests/serve/test_router.py",
+    "tests/serve/test_clips.py",
+    "tests/serve/test_graph.py",
+    "tests/serve/test_stopping.py",
+    "tests/serve/test_coming_back.py",
+    "tests/serve/test_realtime_clients.py",
+    "tests/serve/test_spoken_conversation.py",
+    "tests/browser/test_page.py",
+)
+"""In the order in which each application is started once."""
 BROWSER_TESTS = Path(__file__).parent / "browser"
 ENGINE_TESTS = Path(__file__).parent / "engines"
 CLUSTER_TESTS = Path(__file__).parent / "cluster"
@@ -41,15 +54,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_place)
 
 
-def _place(item: pytest.Item) -> int:
+def _place(item: pytest.Item) -> tuple[int, int]:
     """Ray, the browsers, then what only computes."""
     if _needs_ray(item.nodeid):
-        return 0
-    return 1 if item.get_closest_marker("browser") else 2
+        return 0, RAY_FILES.index(item.nodeid.partition("::")[0])
+    return (1 if item.get_closest_marker("browser") else 2), 0
 
 
 def _needs_ray(nodeid: str) -> bool:
-    return nodeid.startswith(("tests/serve/", "tests/browser/test_page.py"))
+    return nodeid.partition("::")[0] in RAY_FILES
 
 
 class _FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped

@@ -1,7 +1,7 @@
-"""One Ray for all tests that need one, on loopback, with the switches of `serve_config.yaml`, and Parley on it."""
+"""One Ray for all tests that need one, on loopback, with the switches of `serve_config.yaml`; one graph at a time."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -38,15 +38,52 @@ def serve_url(serve_config: dict[str, Any]) -> Iterator[str]:
     ray.shutdown()
 
 
+class Graphs:
+    """Runs one application at a time: those of other tests would take their share of the processor while idle.
+
+    `RAY_FILES` in `tests/conftest.py` brings the files that use the same one together.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._name = ""
+        self._handle: Any = None
+
+    def run(self, name: str, build: Callable[[], Any], route: str | None) -> Any:
+        """The handle of this application, once it is ready."""
+        from ray import serve
+
+        if name != self._name:
+            self.delete()
+            self._handle = serve.run(build(), name=name, route_prefix=route)
+            self._name = name
+        return self._handle
+
+    def delete(self) -> None:
+        """End the one that runs."""
+        from ray import serve
+
+        if self._name:
+            name, self._name = self._name, ""
+            serve.delete(name)
+
+
 @pytest.fixture(scope="session")
-def parley_url(serve_url: str, serve_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+def graphs(serve_url: str) -> Graphs:
+    """For the fixtures that need an application."""
+    return Graphs(serve_url)
+
+
+@pytest.fixture
+def parley_url(graphs: Graphs, serve_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
     """Parley as `serve_config.yaml` ships it, with a store of its own; its base URL once every stage is ready."""
-    from ray import serve
 
-    from configs.schema import AppConfig
-    from serve_app.app import build_app
+    def build() -> Any:
+        from configs.schema import AppConfig
+        from serve_app.app import build_app
 
-    store = {"path": str(tmp_path_factory.mktemp("store") / "parley.db")}
-    args = AppConfig.model_validate({**serve_config["applications"][0]["args"], "store": store})
-    serve.run(build_app(args), name="parley", route_prefix="/")
-    return serve_url
+        store = {"path": str(tmp_path_factory.mktemp("store") / "parley.db")}
+        return build_app(AppConfig.model_validate({**serve_config["applications"][0]["args"], "store": store}))
+
+    graphs.run("parley", build, "/")
+    return graphs.url

@@ -1,8 +1,11 @@
 """What the tests on the one Ray share: processes that start slowly."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.serving import Graphs
 
 SCRIPTED = "scripted"
 """Name and route of the graph with scripted engines."""
@@ -11,11 +14,16 @@ if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
 
 
-@pytest.fixture(scope="session")
-def caller(serve_url: str) -> "DeploymentHandle[Any]":
+@pytest.fixture
+def caller(graphs: Graphs) -> "DeploymentHandle[Any]":
     """A Caller with one Probe behind the sticky router, a crowd of three, and a pair that takes one call at a time and
     whose sessions may leave a full replica.
     """
+    handle: DeploymentHandle[Any] = graphs.run("probes", _probes, None)
+    return handle
+
+
+def _probes() -> Any:
     from ray import serve
     from ray.serve.config import RequestRouterConfig
 
@@ -33,16 +41,17 @@ def caller(serve_url: str) -> "DeploymentHandle[Any]":
     loose = sticky.model_copy(update={"request_router_kwargs": {"leave_when_full": True}})
     one_at_a_time = {**options, "max_ongoing_requests": 1}
     pair = serve.deployment(name="Pair", num_replicas=2, request_router_config=loose, **one_at_a_time)(Probe).bind()
-    app = serve.deployment(name="Caller", **options)(Caller).bind(probe, crowd, pair)
-    handle: DeploymentHandle[Any] = serve.run(app, name="probes", route_prefix=None)
-    return handle
+    return serve.deployment(name="Caller", **options)(Caller).bind(probe, crowd, pair)
 
 
-@pytest.fixture(scope="session")
-def scripted_url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+@pytest.fixture
+def scripted_url(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The graph of `build_app` with scripted engines; its voice is not much faster than real time."""
-    from ray import serve
+    graphs.run(SCRIPTED, lambda: _scripted(tmp_path_factory.mktemp("store") / "parley.db"), f"/{SCRIPTED}")
+    return f"{graphs.url}/{SCRIPTED}"
 
+
+def _scripted(store: Path) -> Any:
     from configs.schema import AppConfig
     from serve_app.app import build_app
 
@@ -60,8 +69,7 @@ def scripted_url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> st
                     "fail_at_block": 12,
                 },
             },
-            "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
+            "store": {"path": str(store)},
         }
     )
-    serve.run(build_app(config), name=SCRIPTED, route_prefix=f"/{SCRIPTED}")
-    return f"{serve_url}/{SCRIPTED}"
+    return build_app(config)

@@ -35,7 +35,7 @@ BLOCK = bytes(2 * 1600)
 """100 ms at 16 kHz."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stages(scripted_url: str) -> dict[str, DeploymentHandle[Any]]:
     """The handles of a running graph."""
     return {name: serve.get_deployment_handle(name, SCRIPTED) for name in ("Asr", "Llm", "Tts", "Avatar")}

@@ -28,7 +28,7 @@ WEATHER = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def base_url(parley_url: str) -> str:
     """What is given to a client as `base_url`: the embedded engines behind it."""
     return f"{parley_url}/v1"

@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from deployments.runtime.calls import call
 from deployments.runtime.work import WorkReport
 from serve_app.app import build_app
 from tests.serve.talking import Client, hold, realtime_address, recording
+from tests.serving import Graphs
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
@@ -24,20 +26,24 @@ MODELS = {"first": {"memory_gib": 1}, "second": {"memory_gib": 2, "load_ms": 50}
 LONG = " ".join(f"word{n}" for n in range(400)) + "."
 
 
-@pytest.fixture(scope="module")
-def url(serve_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+@pytest.fixture
+def url(graphs: Graphs, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A graph whose model and voice take their time, in step with playback."""
+    graphs.run(APP, lambda: _slow(tmp_path_factory.mktemp("store") / "parley.db"), f"/{APP}")
+    return f"{graphs.url}/{APP}"
+
+
+def _slow(store: Path) -> Any:
     config = AppConfig.model_validate(
         {
             "asr": {"engine": "fake", "options": {"script": ["stop it please"]}},
             "llm": {"engine": "fake", "options": {"replies": [LONG], "token_ms": 100, "models": MODELS}},
             "tts": {"engine": "fake", "options": {"word_ms": 300, "block_delay_ms": 90}},
             "avatar": None,
-            "store": {"path": str(tmp_path_factory.mktemp("store") / "parley.db")},
+            "store": {"path": str(store)},
         }
     )
-    serve.run(build_app(config), name=APP, route_prefix=f"/{APP}")
-    return f"{serve_url}/{APP}"
+    return build_app(config)
 
 
 async def work(stage: str) -> WorkReport:
@@ -117,12 +123,10 @@ def test_models_are_listed_loaded_and_unloaded(url: str) -> None:
         assert only.status_code == 409
 
 
-def test_a_websocket_is_closed_with_a_reason_when_its_replica_stops(url: str) -> None:
-    """The last test here: it takes the graph away."""
-
+def test_a_websocket_is_closed_with_a_reason_when_its_replica_stops(url: str, graphs: Graphs) -> None:
     async def until_closed() -> tuple[int | None, str | None]:
         async with websockets.connect(realtime_address(url)) as client:
-            deleted = asyncio.create_task(asyncio.to_thread(serve.delete, APP))
+            deleted = asyncio.create_task(asyncio.to_thread(graphs.delete))
             async for _ in client:
                 pass
             await deleted
