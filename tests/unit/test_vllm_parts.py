@@ -126,6 +126,23 @@ class TestCalls:
         with pytest.raises(EngineFailed, match="'f'"):
             calls.flush()
 
+    def test_a_brace_in_a_string_costs_no_call(self) -> None:
+        """vLLM's streaming parser loses what follows it: the whole text tells."""
+        said = '[{"name": "get_weather", "parameters": {"city": "H}ening"}}]'
+        calls = CallAssembler()
+        calls.feed(Piece(0, "call_1", Name("get_weather", '{"city": "H}ening')))
+        (call,) = calls.flush(said)
+        assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "H}ening"})
+
+    @pytest.mark.parametrize(
+        "said", ["", "[", "[]", '[{"name": "other", "parameters": {}}]', '[{"name": "get_weather"}]']
+    )
+    def test_a_text_without_that_call_does_not_help(self, said: str) -> None:
+        calls = CallAssembler()
+        calls.feed(Piece(0, "call_1", Name("get_weather", '{"city": "H}ening')))
+        with pytest.raises(EngineFailed, match="no JSON object"):
+            calls.flush(said)
+
     def test_a_call_that_was_cut_off_is_forgotten(self) -> None:
         calls = CallAssembler()
         calls.feed(Piece(0, "a", Name("f", "{")))

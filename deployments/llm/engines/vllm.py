@@ -168,7 +168,7 @@ class Engine:
             raise StageUnavailable("vllm is not started")
         adapter = self._adapter(request.model)
         prompt = await self._dialect.prompt(request)
-        calls, written, cached = CallAssembler(), 0, 0
+        calls, said, written, cached = CallAssembler(), "", 0, 0
         reason = None
         async with aclosing(self._outputs(prompt, request, adapter)) as outputs:
             async for output in outputs:
@@ -176,11 +176,12 @@ class Engine:
                 step = output.outputs[0]
                 written += len(step.token_ids)
                 reason = step.finish_reason
+                said += step.text
                 for item in _items(prompt, step, calls):
                     yield item
         if reason == "length":
             calls.drop()
-        for call in calls.flush():
+        for call in calls.flush(said):
             yield call
         if reason not in ("stop", "length"):
             raise EngineFailed(f"the language model's engine broke off: {reason}")

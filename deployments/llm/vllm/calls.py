@@ -60,12 +60,12 @@ class CallAssembler:
             self._open.arguments += piece.function.arguments or ""
         return over
 
-    def flush(self) -> list[ToolCall]:
-        """The last call. Raises EngineFailed."""
+    def flush(self, said: str = "") -> list[ToolCall]:
+        """The last call; `said` is all that the model wrote. Raises EngineFailed."""
         call, self._open = self._open, None
         if call is None:
             return []
-        whole = _whole(call)
+        whole = _whole(call, said)
         self.made += 1
         return [whole]
 
@@ -80,12 +80,29 @@ class CallAssembler:
         return call_id
 
 
-def _whole(call: _Open) -> ToolCall:
+def _whole(call: _Open, said: str) -> ToolCall:
     arguments = call.arguments.strip() or "{}"
-    try:
-        usable = bool(call.name) and isinstance(json.loads(arguments), dict)
-    except ValueError:
-        usable = False
-    if not usable:
+    if not _is_object(arguments):
+        # Of a call that is required, vLLM's streaming parser counts braces, those inside strings as well.
+        arguments = _required(said, call)
+    if not call.name or not _is_object(arguments):
         raise EngineFailed(f"the model called {call.name or 'nameless'!r} with arguments that are no JSON object")
     return ToolCall(call.call_id, call.name, arguments)
+
+
+def _required(said: str, call: _Open) -> str:
+    """The arguments of a call in the list that vLLM holds a model to which must call; empty where there is none."""
+    begin = said.find("[")
+    try:
+        calls = json.JSONDecoder().raw_decode(said, begin)[0] if begin >= 0 else []
+        written = calls[call.index]
+        return json.dumps(written["parameters"]) if written["name"] == call.name else ""
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
