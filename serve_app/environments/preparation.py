@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from configs.environments import extras, requirements, requirements_without_dependencies
+from configs.environments import extras, removed, requirements, requirements_without_dependencies
 from deployments.runtime.errors import ConfigError
 from serve_app.environments.environment import Environment, mismatch, versions_here
 
@@ -52,6 +52,7 @@ def prepare(environment: Environment, say: Say) -> None:
     _make_folder(environment)
     for arguments in _installations(environment):
         _pip(environment, arguments)
+    _remove(environment)
     if problem := mismatch(str(environment.python)):
         raise ConfigError(f"what {environment.extra} asks for does not fit Parley: {problem}")
     environment.finish(wanted)
@@ -60,7 +61,8 @@ def prepare(environment: Environment, say: Say) -> None:
 
 def _stamp_of(environment: Environment) -> str:
     """All that decides what would be installed."""
-    files = (requirements(environment.extra), requirements_without_dependencies(environment.extra))
+    extra = environment.extra
+    files = (requirements(extra), requirements_without_dependencies(extra), removed(extra))
     digest = hashlib.sha256("\0".join(path.read_text() for path in files if path).encode()).hexdigest()
     return json.dumps({**asdict(versions_here()), "parent": _parent(), "requirements": digest})
 
@@ -73,11 +75,22 @@ def _parent() -> list[str]:
 def _make_folder(environment: Environment) -> None:
     # Without pip: it is seen in the parent, and installs into the environment whose Python runs it.
     venv.EnvBuilder(symlinks=True, with_pip=False).create(environment.folder)
-    packages = sysconfig.get_path(
-        "purelib", "venv", vars={"base": str(environment.folder), "platbase": str(environment.folder)}
-    )
     # Ray is the parent's own, and so cannot be another. What the environment has itself comes first on the path.
-    Path(packages, "parley-parent.pth").write_text("".join(f"{folder}\n" for folder in _parent()))
+    (_packages(environment) / "parley-parent.pth").write_text("".join(f"{folder}\n" for folder in _parent()))
+
+
+def _packages(environment: Environment) -> Path:
+    """Where an environment's own packages are."""
+    folders = {"base": str(environment.folder), "platbase": str(environment.folder)}
+    return Path(sysconfig.get_path("purelib", "venv", vars=folders))
+
+
+def _remove(environment: Environment) -> None:
+    path = removed(environment.extra)
+    lines = path.read_text().splitlines() if path else []
+    for pattern in (line for line in lines if line and not line.startswith("#")):
+        for file in _packages(environment).glob(pattern):
+            file.unlink()
 
 
 def _installations(environment: Environment) -> list[list[str]]:
