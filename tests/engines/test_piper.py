@@ -17,6 +17,7 @@ from deployments.tts.contract import SpeechRequest
 from deployments.tts.engines.piper import Config, Engine
 from tests.contract.test_tts_engines import Speech, speak
 from tests.engines.piper_models import HOP, make_voice, options
+from tests.engines.running import with_running
 
 pytest.importorskip("piper")
 
@@ -31,15 +32,7 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def with_engine(config: dict[str, Any], use: Callable[[Engine], Awaitable[T]]) -> T:
-    async def main() -> T:
-        engine = Engine(Config.model_validate(config))
-        await engine.start()
-        try:
-            return await use(engine)
-        finally:
-            await engine.close()
-
-    return asyncio.run(main())
+    return with_running(Engine(Config.model_validate(config)), use)
 
 
 def words_of(text: str, speech: Speech) -> list[str]:

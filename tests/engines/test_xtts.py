@@ -18,6 +18,7 @@ from deployments.tts.xtts.network import Chunks, Latents, Network, Sampling
 from deployments.tts.xtts.stretch import LinearStretch
 from deployments.tts.xtts.vocoder import StreamingVocoder
 from tests.contract.test_tts_engines import Speech, speak
+from tests.engines.running import with_running
 from tests.engines.xtts_models import options
 
 pytest.importorskip("TTS")
@@ -40,15 +41,7 @@ def network(configured: dict[str, Any]) -> Network:
 
 
 def with_engine(config: dict[str, Any], use: Callable[[Engine], Awaitable[T]]) -> T:
-    async def main() -> T:
-        engine = Engine(Config.model_validate(config))
-        await engine.start()
-        try:
-            return await use(engine)
-        finally:
-            await engine.close()
-
-    return asyncio.run(main())
+    return with_running(Engine(Config.model_validate(config)), use)
 
 
 def recording(pitch_hz: float, seconds: float = 6.0) -> bytes:
