@@ -126,16 +126,51 @@ class TestCalls:
         with pytest.raises(EngineFailed, match="'f'"):
             calls.flush()
 
-    def test_a_brace_in_a_string_costs_no_call(self) -> None:
-        """vLLM's streaming parser loses what follows it: the whole text tells."""
-        said = '[{"name": "get_weather", "parameters": {"city": "H}ening"}}]'
+    @pytest.mark.parametrize(
+        ("city", "given", "said"),
+        [
+            ("H}ening", '{"city": "H}ening', '[{"name": "get_weather", "parameters": {"city": "H}ening"}}]'),
+            (
+                "H}ening</tool_call>city",
+                '{"city"\r:"H}ening',
+                '<tool_call>{"name": "get_weather", "arguments": {"city"\r:"H}ening</tool_call>city"}}</tool_call>',
+            ),
+            (
+                "a{b",
+                '{"city": "a',
+                'Well {then}. <tool_call>\n{"name": "get_weather", "arguments": {"city": "a{b"}}\n</tool_call>',
+            ),
+        ],
+    )
+    def test_a_mark_in_a_string_costs_no_call(self, city: str, given: str, said: str) -> None:
+        """vLLM's streaming parsers lose what follows it: the whole text tells."""
         calls = CallAssembler()
-        calls.feed(Piece(0, "call_1", Name("get_weather", '{"city": "H}ening')))
+        calls.feed(Piece(0, "call_1", Name("get_weather", given)))
         (call,) = calls.flush(said)
-        assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "H}ening"})
+        assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": city})
+
+    def test_so_it_is_when_another_call_follows(self) -> None:
+        said = "".join(
+            f'<tool_call>{{"name": "f", "arguments": {{"x": "{x}"}}}}</tool_call>' for x in ("}</tool_call>", "b")
+        )
+        calls = CallAssembler()
+        calls.feed(Piece(0, "call_1", Name("f", '{"x": "}')), said[:60])
+        (first,) = calls.feed(Piece(1, "call_2", Name("f", '{"x": "b"}')), said)
+        (second,) = calls.flush(said)
+        assert [json.loads(call.arguments) for call in (first, second)] == [{"x": "}</tool_call>"}, {"x": "b"}]
 
     @pytest.mark.parametrize(
-        "said", ["", "[", "[]", '[{"name": "other", "parameters": {}}]', '[{"name": "get_weather"}]']
+        "said",
+        [
+            "",
+            "[",
+            "[]",
+            "{" * 2000,
+            '{"a":' * 2000,
+            '[{"name": "other", "parameters": {}}]',
+            '[{"name": "get_weather"}]',
+            '{"name": "get_weather", "arguments": "H}ening"}',
+        ],
     )
     def test_a_text_without_that_call_does_not_help(self, said: str) -> None:
         calls = CallAssembler()

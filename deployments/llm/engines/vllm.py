@@ -177,7 +177,7 @@ class Engine:
                 written += len(step.token_ids)
                 reason = step.finish_reason
                 said += step.text
-                for item in _items(prompt, step, calls):
+                for item in _items(prompt, step, calls, said):
                     yield item
         if reason == "length":
             calls.drop()
@@ -225,7 +225,7 @@ class Engine:
             raise InvalidRequest(f"the model does not take this: {error}") from error
 
 
-def _items(prompt: Prompt, step: Any, calls: CallAssembler) -> list[LlmItem]:
+def _items(prompt: Prompt, step: Any, calls: CallAssembler, said: str) -> list[LlmItem]:
     """What a step of the engine says: words and calls. What the model thinks is left out."""
     if prompt.parser is None:
         return [TextPiece(step.text)] if step.text else []
@@ -236,5 +236,5 @@ def _items(prompt: Prompt, step: Any, calls: CallAssembler) -> list[LlmItem]:
         return []
     items: list[LlmItem] = [TextPiece(delta.content)] if delta.content else []
     for piece in delta.tool_calls or ():
-        items.extend(calls.feed(piece))
+        items.extend(calls.feed(piece, said))
     return items

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,11 +50,14 @@ class CallAssembler:
         self._open: _Open | None = None
         self._taken: set[str] = set()
 
-    def feed(self, piece: CallPiece) -> list[ToolCall]:
-        """The call that this piece shows to be over, if any. Raises EngineFailed if that is not what it should be."""
+    def feed(self, piece: CallPiece, said: str = "") -> list[ToolCall]:
+        """The call that this piece shows to be over, if any; `said` is all that the model has written so far.
+
+        Raises EngineFailed if that call is not what it should be.
+        """
         over = []
         if self._open is None or piece.index != self._open.index:
-            over = self.flush()
+            over = self.flush(said)
             self._open = _Open(piece.index, self._new_id(piece.id))
         if piece.function is not None:
             self._open.name += piece.function.name or ""
@@ -83,26 +87,37 @@ class CallAssembler:
 def _whole(call: _Open, said: str) -> ToolCall:
     arguments = call.arguments.strip() or "{}"
     if not _is_object(arguments):
-        # Of a call that is required, vLLM's streaming parser counts braces, those inside strings as well.
-        arguments = _required(said, call)
+        # vLLM's streaming parsers look for braces and closing marks inside strings as well, and cut an argument there.
+        arguments = _written(said, call)
     if not call.name or not _is_object(arguments):
         raise EngineFailed(f"the model called {call.name or 'nameless'!r} with arguments that are no JSON object")
     return ToolCall(call.call_id, call.name, arguments)
 
 
-def _required(said: str, call: _Open) -> str:
-    """The arguments of a call in the list that vLLM holds a model to which must call; empty where there is none."""
-    begin = said.find("[")
-    try:
-        calls = json.JSONDecoder().raw_decode(said, begin)[0] if begin >= 0 else []
-        written = calls[call.index]
-        return json.dumps(written["parameters"]) if written["name"] == call.name else ""
-    except (ValueError, LookupError, TypeError):
+def _written(said: str, call: _Open) -> str:
+    """The call's arguments as the model wrote them in JSON; empty where it did not."""
+    calls = list(_calls_in(said))
+    if call.index >= len(calls) or calls[call.index][0] != call.name:
         return ""
+    return json.dumps(calls[call.index][1])
+
+
+def _calls_in(said: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and arguments of every call, whatever stands around them: a list's brackets, or a parser's marks."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := said.find("{", at)) >= 0:
+        try:
+            written, at = decoder.raw_decode(said, at)
+        except (ValueError, RecursionError):
+            at += 1
+            continue
+        name, arguments = written.get("name"), written.get("arguments", written.get("parameters"))
+        if isinstance(name, str) and isinstance(arguments, dict):
+            yield name, arguments
 
 
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
