@@ -1,6 +1,17 @@
-"""Keeps Python's garbage collector from stopping conversations."""
+"""Keeps Python's garbage collector from stopping conversations, and from slowing the start."""
 
 import gc
+from typing import Final
+
+_USUAL: Final = gc.get_threshold()
+_LOADING: Final = (50_000, 20, 100)
+
+
+def load_quickly() -> None:
+    """Call it before the imports: they leave little to collect, and looking for it takes a fifth of their time (0.5 s
+    of 2.9 s: Serve's replica and the Gateway).
+    """
+    gc.set_threshold(*_LOADING)
 
 
 def keep_what_is_loaded() -> None:
@@ -11,3 +22,4 @@ def keep_what_is_loaded() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_USUAL)

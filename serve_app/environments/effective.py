@@ -60,6 +60,20 @@ def effective(config: dict[str, Any], find_python: FindPython = python_here) -> 
     return config if changed == config else changed
 
 
+def inherited(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The config without the environment of Serve's controller and proxies, and that environment's variables.
+
+    Ray has processes ready for actors without an environment only; from the launcher's they inherit the variables.
+    """
+    options = config.get("controller_options") or {}
+    environment = options.get("runtime_env") or {}
+    if set(environment) != {"env_vars"}:
+        return config, {}
+    left = {name: value for name, value in options.items() if name != "runtime_env"}
+    changed = {name: value for name, value in config.items() if name != "controller_options"}
+    return {**changed, **({"controller_options": left} if left else {})}, environment["env_vars"]
+
+
 def misfits(config: dict[str, Any]) -> Iterator[str]:
     """What keeps the Pythons that an effective configuration names from running their stages, in words."""
     for app in parley_applications(config):

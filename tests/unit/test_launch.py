@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from serve_app.environments.effective import effective
-from serve_app.launch import ENVIRONMENT, environment, problems, with_environments
+from serve_app.launch import ENVIRONMENT, environment, problems, served
 from tests.environments import made
 from tests.serve.processes import ROOT, free_port
 
@@ -26,7 +26,7 @@ def written(path: Path, **args: Any) -> Path:
 
 
 def test_what_the_user_has_set_stays() -> None:
-    assert environment({}) == ENVIRONMENT
+    assert ENVIRONMENT.items() <= environment({}).items()
     assert environment({"RAY_USAGE_STATS_ENABLED": "1"})["RAY_USAGE_STATS_ENABLED"] == "1"
 
 
@@ -104,19 +104,52 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 
 def test_a_configuration_without_environments_is_served_as_it_is(tmp_path: Path) -> None:
     path = written(tmp_path / "config.yaml")
-    assert with_environments(path, tmp_path) == path
+    config = yaml.safe_load(path.read_text())
+    del config["controller_options"]
+    path.write_text(yaml.safe_dump(config))
+    assert served(path, tmp_path) == (path, {})
     assert not (tmp_path / ".data").exists()
+
+
+def test_serves_own_processes_inherit_their_variables(tmp_path: Path) -> None:
+    """Ray has processes ready for those only that have no environment."""
+    path = written(tmp_path / "config.yaml")
+    config = yaml.safe_load(path.read_text())
+    there, variables = served(path, tmp_path)
+    assert variables == config.pop("controller_options")["runtime_env"]["env_vars"]
+    assert yaml.safe_load(there.read_text()) == config
+
+
+def test_two_configurations_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    places = [served(written(tmp_path / folder / "config.yaml"), tmp_path)[0] for folder in "ab"]
+    assert places[0] != places[1]
+
+
+def test_an_environment_with_more_than_variables_stays(tmp_path: Path) -> None:
+    path = written(tmp_path / "config.yaml")
+    config = yaml.safe_load(path.read_text())
+    config["controller_options"] = {"runtime_env": {"env_vars": {"A": "b"}, "py_executable": "python"}}
+    path.write_text(yaml.safe_dump(config))
+    assert served(path, tmp_path) == (path, {})
 
 
 def test_one_with_an_environment_is_written_anew(tmp_path: Path) -> None:
     environment = made(tmp_path, "ditto")
     path = written(tmp_path / "config.yaml", avatar={"engine": "ditto", "options": {}})
-    served = with_environments(path, tmp_path)
-    assert served == tmp_path / ".data" / "effective" / "config.yaml"
-    assert served.read_text().startswith(f"# Written from {path} at its start")
-    assert yaml.safe_load(served.read_text()) == effective(
-        yaml.safe_load(path.read_text()), lambda extra: str(environment.python)
-    )
+    there, _ = served(path, tmp_path)
+    assert there.parent == tmp_path / ".data" / "effective"
+    assert there.read_text().startswith(f"# Written from {path} at its start")
+    changed = effective(yaml.safe_load(path.read_text()), lambda extra: str(environment.python))
+    del changed["controller_options"]
+    assert yaml.safe_load(there.read_text()) == changed
+
+
+def test_workers_are_started_ahead_where_cores_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, ahead in ((2, True), (4, True), (64, False)):
+        monkeypatch.setattr("os.cpu_count", lambda count=cores: count)
+        assert ("RAY_enable_worker_prestart" in environment({})) is ahead
 
 
 def test_an_environment_of_another_ray_is_refused_at_the_start(tmp_path: Path) -> None:
@@ -159,7 +192,7 @@ def test_sigterm_ends_it_as_ctrl_c_does(tmp_path: Path) -> None:
         [sys.executable, "-m", "serve_app.launch", str(path)], cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == f"serve run {path}\n"
+        assert process.stdout.readline() == f"serve run {served(path)[0]}\n"
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == "closing\n"
         assert process.wait(10) == 0
