@@ -13,6 +13,7 @@ from configs.audio_api import AudioApiConfig
 from configs.clips import ClipsConfig
 from configs.hardware import HardwareConfig
 from configs.store import StoreConfig
+from configs.tools import ToolServerConfig
 from configs.webrtc import WebRtcConfig
 
 
@@ -69,17 +70,6 @@ class DeadlineConfig(Frozen):
     """For the pictures of one block."""
     model_load_s: float = Field(default=600, gt=0)
     """For a model that is loaded or unloaded by `/v1/admin/models`."""
-
-
-class ToolServerConfig(Frozen):
-    """Functions that the server runs for the model."""
-
-    functions: tuple[str, ...] = ()
-    """Import paths such as `my_tools:get_weather`. Type hints and docstring tell the model how to call them."""
-    timeout_s: float = Field(default=20, gt=0, le=3600)
-    """A call that takes longer is given up, and the model told."""
-    max_running: int = Field(default=16, ge=1, le=256)
-    """Per Gateway replica; calls that were given up and still run count."""
 
 
 class AppConfig(Frozen):

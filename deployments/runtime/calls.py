@@ -126,15 +126,15 @@ class ServeStream(Generic[RequestT, ReplyT]):
         """Yield the items; `deadline_s` bounds the wait for each. Closing this generator stops the producer.
 
         A request with a `session_id` sticks to its replica where the deployment's router is sticky, one with a `model`
-        goes to a replica that has it. Raises
-        StageUnavailable, StageTimeout, EngineFailed, and any ParleyError that the stage raised.
+        (or a `wanted` one, by another name) goes to a replica that has it. Raises StageUnavailable, StageTimeout,
+        EngineFailed, and any ParleyError that the stage raised.
         """
         session_id = getattr(request, "session_id", "")
         handle = self._handle.options(
             method_name=self._method,
             stream=True,
             session_id=session_id,
-            multiplexed_model_id=getattr(request, "model", ""),
+            multiplexed_model_id=getattr(request, "wanted", "") or getattr(request, "model", ""),
             _by_reference=False,
         )
         with _own_request_context():

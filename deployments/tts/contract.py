@@ -47,6 +47,11 @@ class SpeechRequest:
     session_id: str = ""
     version: int = 1
 
+    @property
+    def wanted(self) -> str:
+        """What a replica should have loaded for it: an engine's voices may be its models."""
+        return self.model or self.voice
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechBlock:

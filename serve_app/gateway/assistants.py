@@ -1,9 +1,10 @@
 """The assistants of a Gateway replica: which configuration a session has."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from configs.assistant import Assistant
 from configs.session import SessionConfig
+from deployments.llm.tools.mcp_server import SEPARATOR
 from deployments.runtime.errors import ConfigError, NotFound
 from serve_app.session.settings import SessionSettings, initial_settings
 
@@ -11,10 +12,18 @@ from serve_app.session.settings import SessionSettings, initial_settings
 class Assistants:
     """By name. The empty name is the one that the `user_config` chooses, or else the `user_config` itself."""
 
-    def __init__(self, assistants: Mapping[str, Assistant], functions: tuple[str, ...] = ()) -> None:
-        """`functions`: names of the server's. Raises ConfigError for an assistant that names another."""
+    def __init__(
+        self,
+        assistants: Mapping[str, Assistant],
+        functions: tuple[str, ...] = (),
+        mcp_servers: Collection[str] = (),
+    ) -> None:
+        """`functions`: names of the server's. `mcp_servers`: labels of those whose tools are known only once they
+        answer. Raises ConfigError for an assistant that names another tool.
+        """
         self._assistants = assistants
         self._functions = functions
+        self._mcp_servers = mcp_servers
         for name, assistant in assistants.items():
             self._check_tools(f"assistant {name!r}", assistant.tools or ())
 
@@ -42,7 +51,9 @@ class Assistants:
         return initial_settings(config).model_copy(update={"assistant": name or live.assistant or None})
 
     def _check_tools(self, whose: str, names: tuple[str, ...]) -> None:
-        unknown = sorted(set(names) - set(self._functions))
+        unknown = sorted(
+            name for name in set(names) - set(self._functions) if name.partition(SEPARATOR)[0] not in self._mcp_servers
+        )
         if unknown:
             known = ", ".join(self._functions) or "none"
             raise ConfigError(

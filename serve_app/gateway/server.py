@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from ray import serve
@@ -23,8 +22,7 @@ from deployments.avatar.client import AvatarClient
 from deployments.avatar.contract import AvatarInfo, Portrait
 from deployments.avatar.deployment import AvatarDescription
 from deployments.llm.client import LlmClient
-from deployments.llm.tools.functions import load_functions
-from deployments.llm.tools.runner import FunctionRunner
+from deployments.llm.tools.toolbox import toolbox_of
 from deployments.media.speakable.speaker import warm_up
 from deployments.runtime.calls import ServePush, ServeStream, broadcast
 from deployments.runtime.clock import wall_s
@@ -80,6 +78,8 @@ from serve_app.store import Store
 log = logging.getLogger(__name__)
 
 _DESCRIBE_S = 2.0
+_TOOLS_S = 5.0
+"""For MCP servers to say what they have, before the first conversation begins."""
 
 
 class GatewayServer:
@@ -105,11 +105,8 @@ class GatewayServer:
             stages["Avatar"] = avatar
             client = AvatarClient(ServePush(avatar, "push"), config.deadlines.avatar_s)
             self._faces = Faces(client, self._portrait, self._check_avatar)
-        tools = config.tools
-        self._tools = FunctionRunner(
-            load_functions(tools.functions), timeout_s=tools.timeout_s, max_running=tools.max_running
-        )
-        self._assistants = _assistants(config.assistants, tuple(tool.name for tool in self._tools.tools))
+        self._tools = toolbox_of(config.tools)
+        self._assistants = _assistants(config, tuple(tool.name for tool in self._tools.tools))
         self._desk: AvatarDesk | None = None
         self._stages = {name.lower(): handle for name, handle in stages.items()}
         self._readiness = Readiness(stages)
@@ -187,6 +184,8 @@ class GatewayServer:
             background = [tasks.create_task(self._close_sessions_at_drain())]
             background.append(tasks.create_task(self._coming_back.watch()))
             background.append(tasks.create_task(self._calls.run()))
+            background.append(tasks.create_task(self._tools.run()))
+            await self._tools.wait_for_servers(_TOOLS_S)
             if serve.get_replica_context().rank.rank == 0:
                 background.append(tasks.create_task(self._readiness.announce(self._config.gateway.public_url)))
             yield
@@ -281,9 +280,10 @@ class GatewayServer:
         return Limits(gateway.max_audio_append_bytes, gateway.max_message_bytes, self.live.max_text_chars)
 
 
-def _assistants(folder: Path | None, functions: tuple[str, ...]) -> Assistants:
+def _assistants(config: AppConfig, functions: tuple[str, ...]) -> Assistants:
     """Those shipped, and the operator's own. Raises ConfigError."""
+    folders = (SHIPPED, *([config.assistants] if config.assistants else ()))
     try:
-        return Assistants(load_assistants(SHIPPED, *([folder] if folder else ())), functions)
+        return Assistants(load_assistants(*folders), functions, config.tools.mcp)
     except ValueError as error:
         raise ConfigError(str(error), param="assistants") from error

@@ -10,6 +10,8 @@ from deployments.llm.client import LlmClient
 from deployments.llm.contract import Finished, LlmRequest, TextPiece, Usage
 from deployments.media.audio import VOICE_RATE_HZ, samples_of
 from deployments.media.clauses import ClauseCutter
+from deployments.media.speakable.speaker import Speaker
+from deployments.media.speakable.spoken import as_written
 from deployments.media.timing import PhonemeTime
 from deployments.runtime.errors import StageError
 from deployments.tts.client import TtsClient
@@ -53,10 +55,18 @@ class SpokenText:
     """Clauses, spoken one after the other; the next is asked for when the sound of the last one is taken."""
 
     def __init__(
-        self, tts: TtsClient, clauses: AsyncGenerator[str, None], request: SpeechRequest, at_most_s: float
+        self,
+        tts: TtsClient,
+        clauses: AsyncGenerator[str, None],
+        request: SpeechRequest,
+        at_most_s: float,
+        speaker: Speaker | None = None,
     ) -> None:
-        """`request`: voice, language and pace. It ends with the clause in which it gets longer than `at_most_s`."""
+        """`request`: voice, language and pace. It ends with the clause in which it gets longer than `at_most_s`.
+        `speaker` puts clauses into words; None: they are said as they are written.
+        """
         self._tts = tts
+        self._speaker = speaker
         self._clauses = clauses
         self._request = request
         self._most_samples = int(at_most_s * VOICE_RATE_HZ)
@@ -76,11 +86,13 @@ class SpokenText:
         samples = 0
         async with aclosing(self._clauses) as clauses:
             async for clause in clauses:
-                self._ledger.begin_clause(clause, samples)
-                async with aclosing(self._spoken(clause)) as pieces:
-                    async for pcm in pieces:
-                        samples += samples_of(pcm)
-                        yield pcm
+                said = self._speaker.spoken(clause) if self._speaker is not None else as_written(clause)
+                self._ledger.begin_clause(clause, samples, said)
+                if said.says_something:
+                    async with aclosing(self._spoken(said.text)) as pieces:
+                        async for pcm in pieces:
+                            samples += samples_of(pcm)
+                            yield pcm
                 self._ledger.end_clause(samples)
                 if samples >= self._most_samples:
                     return
@@ -121,9 +133,15 @@ class SpokenReply(SpokenText):
     """What the model says, spoken."""
 
     def __init__(
-        self, tts: TtsClient, llm: LlmClient, asked: LlmRequest, request: SpeechRequest, at_most_s: float
+        self,
+        tts: TtsClient,
+        llm: LlmClient,
+        asked: LlmRequest,
+        request: SpeechRequest,
+        at_most_s: float,
+        speaker: Speaker | None = None,
     ) -> None:
-        super().__init__(tts, self._clauses_of_reply(llm, asked), request, at_most_s)
+        super().__init__(tts, self._clauses_of_reply(llm, asked), request, at_most_s, speaker)
         self.usage = Usage()
         """What it cost the model, once it is whole."""
 

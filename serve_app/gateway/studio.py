@@ -12,6 +12,7 @@ from deployments.avatar.client import FaceClient
 from deployments.llm.client import LlmClient
 from deployments.llm.contract import LlmRequest
 from deployments.media.audio import SPEECH_RATE_HZ
+from deployments.media.speakable.speaker import Speaker
 from deployments.runtime.errors import InvalidRequest
 from deployments.tts.client import TtsClient
 from deployments.tts.contract import SpeechRequest
@@ -24,6 +25,7 @@ from serve_app.session.history import messages
 from serve_app.session.ids import new_id
 from serve_app.session.items import Item, Part
 from serve_app.session.screen import Faces
+from serve_app.session.wording import speaker_of
 
 _NO_LIMIT_S = float(10**6)
 
@@ -90,7 +92,8 @@ class Studio:
 
     def text(self, text: str, manner: Manner) -> SpokenText:
         """A text, spoken."""
-        return SpokenText(self.tts, clauses_of(text), self._speech(manner, None), _NO_LIMIT_S)
+        speech = self._speech(manner, None)
+        return SpokenText(self.tts, clauses_of(text), speech, _NO_LIMIT_S, self._speaker(speech))
 
     def reply(self, items: list[Item], question: Question, manner: Manner) -> SpokenReply:
         """What the model says to a conversation whose last item is the question, spoken."""
@@ -102,7 +105,7 @@ class Studio:
             session_id=new_id("sess"),
         )
         speech = self._speech(manner, question.language)
-        return SpokenReply(self.tts, self.llm, request, speech, live.max_reply_s)
+        return SpokenReply(self.tts, self.llm, request, speech, live.max_reply_s, self._speaker(speech))
 
     def _speech(self, manner: Manner, heard: str | None) -> SpeechRequest:
         live = self.live()
@@ -110,3 +113,6 @@ class Studio:
         # As in a session: a voice that was chosen is not exchanged for one of the language that was heard.
         language = manner.language or live.language or (None if voice else heard)
         return SpeechRequest("", voice, language, manner.speed)
+
+    def _speaker(self, speech: SpeechRequest) -> Speaker | None:
+        return speaker_of(self.live().speakable, speech.language, speech.voice)

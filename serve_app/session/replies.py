@@ -1,7 +1,6 @@
 """The replies of a session: at most one in the conversation, one that waits for it, a few outside of it."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +9,6 @@ from deployments.asr.contract import Transcript
 from deployments.llm.client import LlmClient
 from deployments.llm.contract import Finished, LlmItem, LlmRequest, TextPiece, Tool
 from deployments.media.clauses import ClauseCutter
-from deployments.media.speakable.speaker import Speaker
 from deployments.runtime import clock
 from deployments.runtime.errors import TooLarge
 from deployments.tts.client import TtsClient
@@ -28,11 +26,10 @@ from serve_app.session.screen import Screen
 from serve_app.session.settings import FunctionTool, NamedTool, SessionSettings, language_of
 from serve_app.session.speculation import Speculation
 from serve_app.session.turn import Turn, TurnHooks
+from serve_app.session.wording import speaker_of
 
 _BRIEF = {"lead_ms": 60.0, "block_ms": 20.0}
 """A brief reply is sent closely to real time: what the client holds when it is stopped delays the next reply."""
-_VOICE_LANGUAGE = re.compile(r"([a-z]{2})(?:[-_+.]|$)")
-"""At the beginning of a voice's id: `en-gb+f2`, `de_DE-thorsten-medium`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +207,7 @@ class Replies:
             language=self._language(settings),
             speed=settings.audio.output.speed,
             face=face,
-            speaker=self._speaker(settings, writer.voice),
+            speaker=speaker_of(self._config.speakable, self._language(settings), writer.voice),
         )
 
     def _reply(self, plan: Plan, settings: SessionSettings, speaks: bool) -> AsyncGenerator[LlmItem, None]:
@@ -228,14 +225,6 @@ class Replies:
         """The configured one; else, where no voice is chosen, the one that the user spoke last."""
         heard = None if settings.audio.output.voice else self._conversation.language
         return language_of(settings, self._config) or heard
-
-    def _speaker(self, settings: SessionSettings, voice: str) -> Speaker | None:
-        """In the language that is spoken; where nobody said which, in the one that the voice is named after."""
-        config = self._config.speakable
-        if not config.in_words:
-            return None
-        named = _VOICE_LANGUAGE.match(voice)
-        return Speaker(self._language(settings) or (named and named[1]), config.lexicon)
 
     def _request(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from deployments.media.audio import samples_of, to_float
-from deployments.runtime.errors import ConfigError, InvalidRequest
+from deployments.runtime.errors import ConfigError, Conflict, InvalidRequest
 from deployments.tts.contract import SpeechRequest
 from deployments.tts.engines.piper import Config, Engine
 from tests.contract.test_tts_engines import Speech, speak
@@ -138,13 +138,35 @@ def test_slots_bound_what_runs_at_once(configured: dict[str, Any]) -> None:
     with_engine({**configured, "slots": 3}, use)
 
 
-def test_voices_beyond_the_bound_make_room(configured: dict[str, Any]) -> None:
-    async def use(engine: Engine) -> None:
-        for _ in range(2):
-            for voice in engine.voices:
-                assert (await speak(engine, SpeechRequest("Radio", voice=voice.id))).pcm
+def test_voices_beyond_the_budget_make_room(configured: dict[str, Any]) -> None:
+    largest = max(file.stat().st_size for file in Path(configured["voices"]).glob("*.onnx"))
+    budget_gib = 2.2 * largest / 2**30
 
-    with_engine({**configured, "max_loaded": 1}, use)
+    async def use(engine: Engine) -> None:
+        assert engine.residency is not None
+        first, second, *_ = engine.voices
+        assert engine.residency.residents == (first.id,)
+        for _ in range(2):
+            for voice in (second, first):
+                assert (await speak(engine, SpeechRequest("Radio", voice=voice.id))).pcm
+                assert engine.residency.residents == (voice.id,)
+
+    with_engine({**configured, "residency": {"budget_gib": budget_gib}}, use)
+
+
+def test_a_voice_is_not_unloaded_while_it_speaks(configured: dict[str, Any]) -> None:
+    async def use(engine: Engine) -> None:
+        assert engine.residency is not None
+        name = engine.voices[0].id
+        async with aclosing(engine.synthesize(SpeechRequest("One. Two. Three. " * 20, voice=name))) as stream:
+            await anext(stream)
+            with pytest.raises(Conflict):
+                await engine.residency.unload(name)
+        await engine.residency.unload(name)
+        assert engine.residency.residents == ()
+        assert (await speak(engine, SpeechRequest("Back."))).pcm
+
+    with_engine(configured, use)
 
 
 def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:

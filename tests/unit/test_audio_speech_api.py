@@ -77,6 +77,21 @@ def test_plain_samples_and_a_voice_by_its_id(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("text", "words"), [("It costs $12.", 4), ("**Room** 7, please.", 3), ("See https://example.org/a/b?c=d", 4)]
+)
+def test_figures_and_marks_are_said_in_words(tmp_path: Path, text: str, words: int) -> None:
+    """A word of the fake voice is 200 ms."""
+
+    async def main() -> None:
+        async with rig(tmp_path) as gateway:
+            asked = {"input": text, "language": "en", "response_format": "pcm"}
+            sound = await gateway.client.post(SPEECH, json=asked)
+            assert len(sound.content) == words * 2 * 4800
+
+    asyncio.run(main())
+
+
 def test_an_unfinished_wav_says_that_its_length_is_not_known() -> None:
     head = encoder("wav").add(b"\x01\x00" * 10)
     assert head[4:8] == head[40:44] == b"\xff\xff\xff\xff"
@@ -177,6 +192,7 @@ REFUSED: tuple[tuple[dict[str, object], int, str], ...] = (
     ({"input": "hi", "voice": "nobody"}, 400, "voice"),
     ({"input": "hi", "voice": "voice_gone"}, 404, "voice"),
     ({"input": "hi", "voice": {"name": "x"}}, 400, "voice"),
+    ({"input": "--- …"}, 400, "input"),
     ({"input": "hi", "response_format": "ogg"}, 400, "response_format"),
     ({"input": "hi", "speed": 5}, 400, "speed"),
     ({"input": "hi", "language": "tlh"}, 400, "language"),

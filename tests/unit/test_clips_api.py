@@ -79,6 +79,11 @@ def test_it_is_said_at_the_pace_that_was_asked_for(tmp_path: Path) -> None:
     assert len(film.numbers) == 5 * (4 * 2 + 1)
 
 
+def test_figures_are_said_in_words(tmp_path: Path) -> None:
+    film = clip(tmp_path, {"json": {"input": "It costs $12.", "language": "en"}})
+    assert len(film.numbers) == 5 * (4 + 1)
+
+
 def test_a_form_is_as_good_as_json(tmp_path: Path) -> None:
     film = clip(tmp_path, {"files": {"input": (None, "one two"), "speed": (None, "0.5")}})
     assert len(film.numbers) == 25

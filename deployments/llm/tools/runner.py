@@ -2,19 +2,16 @@
 
 import asyncio
 import inspect
-import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from deployments.llm.contract import Tool
 from deployments.llm.tools.functions import BadArguments, Function, as_text
+from deployments.llm.tools.results import bounded, error
 
 log = logging.getLogger(__name__)
-
-_MOST_CHARS: Final = 20_000
-"""Of a result: the model's window is not for filling by one tool."""
 
 
 class FunctionRunner:
@@ -36,19 +33,19 @@ class FunctionRunner:
         """The result as text; where there is none, a JSON object whose `error` tells the model why. Raises nothing."""
         function = self._functions.get(name)
         if function is None:
-            return _error(f"there is no function {name!r}; there are: {', '.join(self._functions) or 'none'}")
+            return error(f"there is no function {name!r}; there are: {', '.join(self._functions) or 'none'}")
         if self._running >= self._max_running:
-            return _error("too many functions run already; try again later")
+            return error("too many functions run already; try again later")
         try:
             call = function.bound(arguments)
             async with asyncio.timeout(self._timeout_s):
                 result = await self._in_thread(name, call)
-        except BadArguments as error:
-            return _error(str(error))
+        except BadArguments as problem:
+            return error(str(problem))
         except TimeoutError:
             log.warning("the tool %s gave no result within %g s", name, self._timeout_s)
-            return _error(f"the function gave no result within {self._timeout_s:g} s")
-        return result if len(result) <= _MOST_CHARS else result[:_MOST_CHARS] + "… (cut off)"
+            return error(f"the function gave no result within {self._timeout_s:g} s")
+        return bounded(result)
 
     def _in_thread(self, name: str, call: Callable[[], Any]) -> asyncio.Future[str]:
         loop = asyncio.get_running_loop()
@@ -79,15 +76,11 @@ def _result(name: str, call: Callable[[], Any]) -> str:
         if inspect.isawaitable(result):
             result = asyncio.run(_awaited(result))
         return as_text(result)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as problem:
         # Somebody else's code: whatever it raises is told to the model, and to the operator here.
-        log.warning("the tool %s failed", name, exc_info=error)
-        return _error(f"{type(error).__name__}: {error}")
+        log.warning("the tool %s failed", name, exc_info=problem)
+        return error(f"{type(problem).__name__}: {problem}")
 
 
 async def _awaited(result: Any) -> Any:
     return await result
-
-
-def _error(message: str) -> str:
-    return json.dumps({"error": message}, ensure_ascii=False)

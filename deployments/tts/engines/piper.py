@@ -7,19 +7,20 @@ of their own, told by each one's card.
 The sound is not scaled to full range, which Piper itself does sentence by sentence, so that a reply has one loudness.
 """
 
-import asyncio
 import functools
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from configs.residency import ResidencyConfig
 from deployments.media.audio import BYTES_PER_SAMPLE, ms_to_samples, samples_of
 from deployments.media.resample import Resampler
 from deployments.media.timing import PhonemeTime, WordTime
 from deployments.runtime.errors import StageUnavailable
+from deployments.runtime.residency import Residency
 from deployments.runtime.worker import Worker
 from deployments.tts.contract import SpeechBlock, SpeechRequest, Voice
 from deployments.tts.piper.marks import Phonemes, PieceTimes, Timed
@@ -32,6 +33,8 @@ EXTRA: Final = "piper"
 PIECE_CHARS = 200
 """At most so much is one run of the network: what is heard first waits for it, and what is cancelled lets go of it."""
 BLOCK_MS = 200
+_MEMORY_PER_BYTE = 2.0
+"""Of a voice's file: its weights, and about as much while it runs."""
 
 
 class Config(BaseModel):
@@ -58,8 +61,8 @@ class Config(BaseModel):
     """Of onnxruntime for each voice."""
     max_waiting: int = Field(default=64, ge=1)
     """Sentences that may wait for a slot; beyond it requests get ServerFull."""
-    max_loaded: int = Field(default=4, ge=1)
-    """Voices in memory. Others are loaded when they are asked for, and the one unused for longest makes room."""
+    residency: ResidencyConfig = ResidencyConfig(budget_gib=1)
+    """Of voices, by their ids. The default is `voice`'s; others are loaded when they are asked for."""
 
 
 class Engine:
@@ -70,13 +73,12 @@ class Engine:
         self._scales = Scales(config.noise_scale, config.noise_w_scale, config.volume)
         self._files: tuple[VoiceFile, ...] = ()
         self._voices: tuple[Voice, ...] = ()
-        self._networks: OrderedDict[str, Network] = OrderedDict()
-        self._loading = asyncio.Lock()
-        self._loader = Worker("piper-load")
+        self.residency: Residency[Network] | None = None
+        self._loader = Worker("piper-load", threads=config.residency.max_loads)
         self._worker = Worker("piper", config.max_waiting, threads=config.slots)
 
     async def start(self) -> None:
-        """Find the voices, load the default, and say a word with it."""
+        """Find the voices, and load the default and what is preloaded."""
         find = functools.partial(voice_files, self._config.voices, self._config.voice)
         self._files = await self._loader.run(find)
         aliases = (OPENAI_VOICES, *[()] * (len(self._files) - 1))
@@ -84,10 +86,24 @@ class Engine:
             Voice(file.id, file.language, file.description, names)
             for file, names in zip(self._files, aliases, strict=True)
         )
-        network = await self._network(self._files[0])
-        piece = await self._worker.run(functools.partial(network.phonemize, "Hello."))
+        sizes_gib = {file.id: _MEMORY_PER_BYTE * file.size_bytes / 2**30 for file in self._files}
+        self.residency = Residency(self, sizes_gib, self._config.residency)
+        await self.residency.start()
+
+    async def load(self, name: str) -> Network:
+        """A `ModelLoader`'s: a voice, ready to speak. Raises ConfigError."""
+        file = next(file for file in self._files if file.id == name)
+        return await self._loader.run(functools.partial(Network, file, self._config.device, self._config.threads))
+
+    async def warm_up(self, model: Network) -> None:
+        """Say a word with it."""
+        piece = await self._loader.run(functools.partial(model.phonemize, "Hello."))
         for sentence in piece.sentences:
-            await self._run(network, sentence, 1.0, None)
+            run = functools.partial(model.run, sentence, self._config.speed, None, self._scales, Cancel())
+            await self._loader.run(run)
+
+    async def unload(self, model: Network) -> None:
+        """Nothing: its memory is free when nobody holds it."""
 
     @property
     def rate_hz(self) -> int:
@@ -111,7 +127,17 @@ class Engine:
         at its next node. Raises InvalidRequest and ServerFull.
         """
         file, speaker = self._chosen(request)
-        network = await self._network(file)
+        assert self.residency is not None
+        async with (
+            self.residency.use(file.id) as network,
+            aclosing(self._spoken(request, file, network, speaker)) as blocks,
+        ):
+            async for block in blocks:
+                yield block
+
+    async def _spoken(
+        self, request: SpeechRequest, file: VoiceFile, network: Network, speaker: int | None
+    ) -> AsyncGenerator[SpeechBlock, None]:
         # Piper reads `[[…]]` as phonemes.
         text = sayable(request.text).replace("[[", "  ").replace("]]", "  ")
         spoken = 0
@@ -133,9 +159,10 @@ class Engine:
 
     async def close(self) -> None:
         """End the threads and let the voices go. May be called more than once."""
+        if self.residency is not None:
+            await self.residency.close()
         await self._loader.close()
         await self._worker.close()
-        self._networks.clear()
 
     def _chosen(self, request: SpeechRequest) -> tuple[VoiceFile, int | None]:
         if not self._files:
@@ -148,19 +175,6 @@ class Engine:
                 voice = speaks
         file = next(file for file in self._files if file.id == voice.id)
         return file, file.speaker(speaker)
-
-    async def _network(self, file: VoiceFile) -> Network:
-        """Load it, unless it is; one at a time."""
-        async with self._loading:
-            network = self._networks.get(file.id)
-            if network is None:
-                load = functools.partial(Network, file, self._config.device, self._config.threads)
-                network = await self._loader.run(load)
-                self._networks[file.id] = network
-            self._networks.move_to_end(file.id)
-            while len(self._networks) > self._config.max_loaded:
-                self._networks.popitem(last=False)
-            return network
 
     async def _run(self, network: Network, phonemes: Phonemes, speed: float, speaker: int | None) -> Sentence:
         """One sentence in one slot. Cancelled, it stops the network and leaves the slot."""

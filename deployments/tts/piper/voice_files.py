@@ -33,6 +33,11 @@ class VoiceFile:
     rate_hz: int
 
     @property
+    def size_bytes(self) -> int:
+        """Of the network's file."""
+        return self.model.stat().st_size
+
+    @property
     def speakers(self) -> dict[str, int]:
         """Names and numbers of its speakers; empty for one alone."""
         return dict(self.settings.get("speaker_id_map") or {})

@@ -33,6 +33,7 @@ from serve_app.gateway.places import Places
 from serve_app.gateway.speech import SpokenText, clauses_of
 from serve_app.gateway.uploads import read_form
 from serve_app.session.validation import validated
+from serve_app.session.wording import speaker_of
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ class Reader:
         live = self.live()
         voice = asked.voice or live.voice
         request = SpeechRequest("", voice, asked.language or live.language, asked.speed)
-        spoken = SpokenText(self.tts, clauses_of(asked.input), request, _NO_LIMIT_S)
+        speaker = speaker_of(live.speakable, request.language, voice)
+        spoken = SpokenText(self.tts, clauses_of(asked.input), request, _NO_LIMIT_S, speaker)
         return ahead(watch.timed(spoken.sound()), max(1, round(self.config.lead_s / _BLOCK_S)))
 
 
