@@ -29,6 +29,9 @@ class VadConfig(BaseModel):
     """Sound closer than this to the noise floor leaves the gate shut."""
     gate_hold_ms: float = Field(default=400, ge=0, le=5000)
     """The gate stays open this long after the last frame that opened it."""
+    pause_hold_ms: float = Field(default=2000, ge=0, le=10_000)
+    """The gate stays open at least so long after speech: who hesitates goes on, and a model that begins anew in a noise
+    10 dB below the speech misses whole words."""
     preroll_ms: float = Field(default=320, ge=32, le=500)
     """Sound before the gate opened with which Silero's state is warmed up."""
     second_opinion: Literal["never", "over_replies", "always"] = "over_replies"

@@ -28,9 +28,13 @@ class SpeechGate:
         self._margin_db = config.gate_margin_db
         self._hold_samples = ms_to_samples(config.gate_hold_ms, SPEECH_RATE_HZ)
 
+    def hold(self, until_sample: int) -> None:
+        """Stay open at least so long."""
+        self.open_until = max(self.open_until, until_sample)
+
     def hear(self, frame: bytes, level_db: float, end_sample: int) -> None:
         """Take the frame that ends at `end_sample`."""
         self.noise.update(level_db)
         # webrtcvad keeps a history, so it hears every frame.
         if self._webrtc.is_speech(frame, SPEECH_RATE_HZ) and level_db >= self.noise.db + self._margin_db:
-            self.open_until = end_sample + self._hold_samples
+            self.hold(end_sample + self._hold_samples)

@@ -284,6 +284,7 @@ class SpeechDetector:
         if self.silence_ms >= self._config.release_ms:
             self._step(Sign.RELEASED)
             self._paused = self._heard
+            self._gate.hold(self._heard + ms_to_samples(self._config.pause_hold_ms, SPEECH_RATE_HZ))
             edges.append(SpeechOffset(self._onset, self._last_speech, self._heard))
 
     def _speech_threshold_db(self, noise_db: float) -> float:
