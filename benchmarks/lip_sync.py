@@ -3,8 +3,9 @@
     python -m benchmarks.lip_sync [--every 1] [--data tests/data] [--json FILE]
 
 Sentences spoken by espeak, once with its phoneme times and once from the sound alone; half of them were tuned on, the
-other half was not. Recorded speech has no phoneme times: lag, correlation and stillness only. What is measured is the
-aperture that is drawn, at 25 fps. No clock takes part but in the CPU figures, so all others are the same on every run.
+other half was not. The phonemes of recorded speech were found by forced alignment (`aligned_speech.py`); the mouth goes
+by its sound alone, as it would. What is measured is the aperture that is drawn, at 25 fps. No clock takes part but in
+the CPU figures, so all others are the same on every run.
 
 closures: share of p, b and m in which, or within one frame of which, the lips are closed (aperture under 0.1).
 by chance: the same share if the same movements came at another time of the same sentence.
@@ -27,6 +28,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.aligned_speech import TEXTS, aligned
 from benchmarks.report import Table
 from benchmarks.speech_scenes import read_clip
 from benchmarks.spoken_scenes import SpokenScene, spoken_scenes
@@ -48,7 +50,6 @@ OPEN: Final = 0.4
 LOW_JAW: Final = 0.7
 """Vowels whose shape has a wider jaw are low."""
 MAX_LAG_MS: Final = 240
-RECORDINGS: Final = ("jfk", "hello", "help_me", "hi_how_are_you", "thank_you", "yes", "no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +191,17 @@ def watch(name: str, pcm: bytes, given: tuple[PhonemeTime, ...] | None, true: tu
     return Watched(name, count(aperture, true), *lag_behind_sound(aperture, pcm, true), *stillness(aperture, pcm))
 
 
-def recorded(data: Path) -> Iterable[tuple[str, bytes]]:
-    """Recorded speech at 24 kHz between silences."""
+def recorded(data: Path) -> Iterable[tuple[str, bytes, tuple[PhonemeTime, ...]]]:
+    """Recorded speech at 24 kHz between silences, with its phonemes."""
     quiet = silence(400, VOICE_RATE_HZ)
-    for name in RECORDINGS:
-        clip = read_clip(data / f"{name}.wav").astype("<i2").tobytes()
-        yield name, quiet + Resampler(SPEECH_RATE_HZ, VOICE_RATE_HZ).push(clip, last=True) + quiet
+    later = len(quiet) // 2
+    for name, text in TEXTS.items():
+        clip = read_clip(data / f"{name}.wav").astype("<i2")
+        phonemes = tuple(
+            PhonemeTime(each.symbol, each.start_sample + later, each.end_sample + later) for each in aligned(clip, text)
+        )
+        sound = Resampler(SPEECH_RATE_HZ, VOICE_RATE_HZ).push(clip.tobytes(), last=True)
+        yield name, quiet + sound + quiet, phonemes
 
 
 def cost_ms(pcm: bytes, phonemes: tuple[PhonemeTime, ...] | None) -> float:
@@ -233,7 +239,7 @@ def measure(data: Path, every: int = 1) -> tuple[Table, dict[str, object]]:
             watched = [_watch_spoken(scene, way == "phonemes") for scene in chosen]
             rows.append((f"espeak by {way}, {half}", len(watched), *summary(watched)))
             report[f"{way}, {half}"] = [asdict(one) for one in watched]
-    spoken = [watch(name, pcm, None, ()) for name, pcm in recorded(data)]
+    spoken = [watch(name, pcm, None, phonemes) for name, pcm, phonemes in recorded(data)]
     rows.append(("recorded, by sound", len(spoken), *summary(spoken)))
     report["recorded"] = [asdict(one) for one in spoken]
     longest = max(scenes, key=lambda scene: len(scene.pcm))

@@ -7,6 +7,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from deployments.runtime.memory import keep_what_is_loaded, load_quickly
 from tests.contract.kept_engine import close_kept
 from tests.serving import graphs, parley_url, serve_config, serve_url
 
@@ -29,6 +30,15 @@ BROWSER_TESTS = Path(__file__).parent / "browser"
 ENGINE_TESTS = Path(__file__).parent / "engines"
 CLUSTER_TESTS = Path(__file__).parent / "cluster"
 _LEFT_OUT = "Left out: the tests in tests/browser, because there is no Chromium (Debian: apt-get install chromium)."
+
+
+def pytest_configure() -> None:
+    """Collecting makes much that stays, and nothing to be thrown away."""
+    load_quickly()
+
+
+def pytest_collection_finish() -> None:
+    keep_what_is_loaded()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -17,15 +17,21 @@ PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the microphone gives: a second of silence, a question, seven seconds of silence, over and over."""
+@pytest.fixture(scope="package")
+def usual_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of silence, a question, seven seconds of silence."""
     return chromium.write_speech(tmp_path_factory.mktemp("microphone") / "speech.wav", 1.0, "hi_how_are_you", 7.0)
 
 
-# Playwright's synchronous interface keeps a loop running in its thread as long as it is open, which no `asyncio.run` of
-# another module's test would bear: so each module starts its own.
 @pytest.fixture(scope="module")
+def speech(usual_speech: Path) -> Path:
+    """What the microphone gives, over and over."""
+    return usual_speech
+
+
+# Playwright's synchronous interface keeps a loop running in its thread as long as it is open, which no `asyncio.run` of
+# another folder's test would bear: so it ends with this one.
+@pytest.fixture(scope="package")
 def browsers() -> Iterator[Chromium]:
     """Chromium, with whatever flags."""
     with sync_playwright() as playwright:
@@ -40,6 +46,16 @@ def browsers() -> Iterator[Chromium]:
 def browser(browsers: Chromium, speech: Path) -> Browser:
     """Chromium with that microphone, allowed."""
     return browsers.with_flags(*chromium.microphone(speech))
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose modules are tried by themselves."""
+    with StandIn() as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        yield page
+        page.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from tests.browser import chromium
-from tests.browser.chromium import Chromium
 from tests.browser.conftest import PageOpener
 
 pytestmark = [pytest.mark.browser, pytest.mark.ray, pytest.mark.timeout(180)]
@@ -22,12 +21,6 @@ TURN_MS = 15_000
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somebody who says "thank you very much" every ten seconds."""
     return chromium.write_speech(tmp_path_factory.mktemp("microphone") / "thanks.wav", 1.5, "thank_you", 7.4)
-
-
-@pytest.fixture(scope="module")
-def browser(browsers: Chromium, speech: Path) -> Browser:
-    """Chromium with them before it."""
-    return browsers.with_flags(*chromium.microphone(speech))
 
 
 @pytest.fixture

@@ -2,17 +2,15 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from deployments.avatar.contract import BLOCK_SAMPLES, FaceBlock
 from deployments.avatar.engines import fake
 from deployments.media.video import FRAMES_PER_BLOCK, VideoFrame
-from tests.browser.stand_in import StandIn
 
 pytestmark = pytest.mark.browser
 
@@ -53,15 +51,6 @@ _DECODE = """async (units) => {
   await decoder.decoder?.flush();
   return { taken, shown, lost };
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    with StandIn() as server:
-        page = browser.new_page()
-        page.goto(server.url)
-        yield page
-        page.close()
 
 
 def _seen(page: Page, *steps: tuple[Any, ...]) -> list[str | None]:

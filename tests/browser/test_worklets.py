@@ -1,14 +1,12 @@
 """The audio parts by themselves, in offline contexts: what goes in and what comes out, to the sample."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page
-
-from tests.browser.stand_in import StandIn
+from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -52,15 +50,6 @@ _RESAMPLE = """async ({ from_hz, tone_hz, seconds, chunk }) => {
   }
   return output;
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    with StandIn() as server:
-        page = browser.new_page()
-        page.goto(server.url)
-        yield page
-        page.close()
 
 
 def _speech(seconds: float) -> Any:
