@@ -40,8 +40,9 @@ def _inherited(serve_config: dict[str, Any]) -> dict[str, str]:
     """
     controller = serve_config["controller_options"]["runtime_env"]["env_vars"]
     app = serve_config["applications"][0]["runtime_env"]["env_vars"]
-    ahead = {"RAY_prestart_worker_first_driver": "1"}
-    return {**environment({}), **controller, **app, **ahead, "PYTHONPATH": str(ROOT)}
+    # Not its token: Ray has been imported here without.
+    ahead = {name: value for name, value in environment({}).items() if name != "RAY_AUTH_MODE"}
+    return {**ahead, **controller, **app, "RAY_prestart_worker_first_driver": "1", "PYTHONPATH": str(ROOT)}
 
 
 class Graphs:
