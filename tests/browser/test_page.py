@@ -72,9 +72,11 @@ def test_a_spoken_turn_and_an_interruption(page: Page) -> None:
     _ask(page, "Tell me a long story.")
     story = page.locator(".line.assistant").nth(1)
     expect(story.locator(".mark")).to_have_text("interrupted", timeout=TURN_MS)
-    assert len(story.locator(".words").inner_text().split()) >= 3
+    # How much of it was heard depends: the microphone goes round in ten seconds, however slow the machine is.
+    heard = story.locator(".words").inner_text()
     (truncation,) = [event for event in sent if event["type"] == "conversation.item.truncate"]
-    assert truncation["audio_end_ms"] > 500
+    assert heard.startswith("Once")
+    assert truncation["audio_end_ms"] > 100 * len(heard.split())
     expect(page.locator(".line.user").nth(2).locator(".words")).to_have_text(re.compile(r"\w"), timeout=TURN_MS)
     expect(page.locator(".line.assistant")).to_have_count(3, timeout=TURN_MS)
     assert page.locator("#notice").is_hidden()
