@@ -79,7 +79,8 @@ def test_when_the_client_leaves_the_stages_rest(scripted_url: str) -> None:
     async def main() -> None:
         before = await work("Tts")
         async with asking(scripted_url) as answer:
-            await anext(answer.aiter_bytes())
+            pieces = answer.aiter_bytes()  # held: dropped, it would close the response by itself
+            await anext(pieces)
             assert await speaks()
         for _ in range(100):
             after = await work("Tts")
