@@ -67,13 +67,17 @@ class Arrivals:
         return (timestamp - self._first + 2**31) % 2**32 - 2**31
 
 
+_MOST_EVENTS = 10_000
+"""That nobody has read yet: more than ten minutes bring."""
+
+
 class CallViewer:
     """One call, with a silent microphone."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_EVENTS)
         self._arrivals: dict[str, Arrivals] = {}
         self._pictures: list[tuple[int, int | None, float]] = []
         self._sound: list[tuple[int, Any]] = []

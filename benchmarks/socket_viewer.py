@@ -15,6 +15,8 @@ from benchmarks.in_step import Shown
 from benchmarks.socket_rule import SocketPlayer
 from benchmarks.viewers import Received, in_time, read
 
+_MOST_MARKS = 10_000
+"""Beginnings that nobody has asked for yet: more than ten minutes bring."""
 _SESSION = {"type": "session.update", "session": {"type": "realtime"}}
 
 
@@ -26,8 +28,8 @@ class SocketViewer:
         self._url = url.replace("http", "ws", 1) + "/v1/realtime?model=parley" + asked
         self._player = SocketPlayer()
         self._units: list[bytes] = []
-        self._sound: asyncio.Queue[float] = asyncio.Queue()
-        self._picture: asyncio.Queue[float] = asyncio.Queue()
+        self._sound: asyncio.Queue[float] = asyncio.Queue(_MOST_MARKS)
+        self._picture: asyncio.Queue[float] = asyncio.Queue(_MOST_MARKS)
         self._done = asyncio.Event()
         self._errors: list[str] = []
         self._saying = False

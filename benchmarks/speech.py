@@ -163,7 +163,7 @@ async def spoken_reply(width: int) -> Reply:
     await server.start()
     tts = TtsClient(LocalStream(server.synthesize), deadline_s=60)
     playout = Playout(lambda pcm, end: None, lead_ms=240, block_ms=80)
-    texts: asyncio.Queue[str | None] = asyncio.Queue()
+    texts: asyncio.Queue[str | None] = asyncio.Queue(len(REPLY) + 1)
     for text in (*REPLY, None):
         texts.put_nowait(text)
 

@@ -22,20 +22,13 @@ from deployments.tts.engines.espeak import RATE_HZ, Config, Engine
 from deployments.tts.espeak_library import SpokenChunk, espeak_library
 from deployments.tts.espeak_voices import LANGUAGES, VOICES, espeak_name
 from deployments.tts.voices import OPENAI_VOICES, voice_named
+from tests.engines.running import with_running
 
 T = TypeVar("T")
 
 
 def with_engine(use: Callable[[Engine], Awaitable[T]], config: Config | None = None) -> T:
-    async def main() -> T:
-        engine = Engine(config or Config())
-        await engine.start()
-        try:
-            return await use(engine)
-        finally:
-            await engine.close()
-
-    return asyncio.run(main())
+    return with_running(Engine(config or Config()), use)
 
 
 async def read(engine: Engine, request: SpeechRequest) -> tuple[bytes, list[WordTime], list[PhonemeTime]]:

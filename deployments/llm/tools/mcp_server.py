@@ -87,7 +87,7 @@ class McpServer:
             return error("too many functions run already; try again later")
         try:
             given = json.loads(arguments or "{}")
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             return error(f"wrong arguments: {problem}")
         if not isinstance(given, dict):
             return error("wrong arguments: they are no JSON object")
