@@ -5,6 +5,7 @@ speech model is a stand-in that goes by loudness, since no thread may run on the
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class LoudnessModel:
         return [float(level_db(pcm[at : at + size]) > -40) for at in range(0, len(pcm), size)]
 
 
+@functools.cache
 def vowel(duration_s: float) -> bytes:
     """A voiced sound that webrtcvad takes for speech: harmonics of 120 Hz with formants near 700 and 1200 Hz."""
     t = np.arange(round(duration_s * SPEECH_RATE_HZ)) / SPEECH_RATE_HZ
