@@ -217,6 +217,8 @@ class Turn:
         self.asked = True
         async with aclosing(self._hooks.reply()) as items:
             async for item in items:
+                if self.stopped:  # in this very moment: the task hears of it after what it was about to do
+                    return
                 if self.times.first_token_s is None and not isinstance(item, Finished):
                     self.times.first_token_s = clock.now_s()
                 if isinstance(item, TextPiece):

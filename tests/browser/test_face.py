@@ -74,7 +74,7 @@ def _offsets_ms(page: Page, edge: str) -> np.ndarray[Any, Any]:
 
 
 def _is_shut(page: Page) -> None:
-    """Soon no open mouth is shown any more, though the face goes on: for a second, longer than any pause of the voice."""
+    """Soon no open mouth is shown any more, though the face goes on: for longer than any pause of the voice."""
     shown = len(_frames(page))
     last = "window.watch.frames.slice(-25)"
     shut = f"window.watch.frames.length >= {shown} + 25 && {last}.every((frame) => frame.open < {OPEN})"

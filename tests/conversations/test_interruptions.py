@@ -2,11 +2,13 @@
 
 import pytest
 
+from configs.interruption import InterruptionConfig
 from deployments.asr.engines import fake as fake_asr
 from deployments.llm.engines import fake as fake_llm
 from deployments.tts.engines import fake as fake_tts
 from serve_app.session import events as ev
-from serve_app.session.commands import CancelResponse, CreateResponse, TruncateItem
+from serve_app.session.commands import CancelResponse, CreateResponse, ResponseOptions, TruncateItem
+from serve_app.session.interruption import policy
 from tests.conversations.scene import Scene
 from tests.conversations.test_turns import typed
 
@@ -50,6 +52,21 @@ def test_it_is_quick_and_sends_nothing_more() -> None:
     assert max(sent_s) <= stopped_s
     order = [name for name in log.types if name in ("input_audio_buffer.speech_started", "response.done")]
     assert order[1:3] == ["input_audio_buffer.speech_started", "response.done"]
+
+
+def test_a_text_reply_that_is_interrupted_as_a_piece_comes_says_nothing_more() -> None:
+    """The decision falls on the moment of a piece, which is already on its way."""
+    ask = CreateResponse(ResponseOptions(output_modalities=("text",)))
+    reply = "one two three four, five six. Seven eight nine ten eleven."
+    model = fake_llm.Config(replies=(reply, "Fine."), first_token_ms=150, token_ms=20)
+    log = Scene(
+        user=[(0.95, 1.45)], asr=TWICE, llm=model, do=[(0.75, ask)], interruption=policy(InterruptionConfig())
+    ).play()
+    assert log.all(ev.ResponseDone)[0].response.status == "cancelled"
+    done = log.types.index("response.done")
+    assert "response.output_text.delta" in log.types[:done]
+    assert "response.output_text.delta" not in log.types[done:]
+    assert log.history[0] == ("assistant", "one two three four, five six. ")
 
 
 def test_the_stages_stop_working_for_it() -> None:
