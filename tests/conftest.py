@@ -9,21 +9,21 @@ from xdist.scheduler import LoadScopeScheduling
 
 from deployments.runtime.memory import keep_what_is_loaded, load_quickly
 from tests.contract.kept_engine import close_kept
-from tests.serving import graphs, parley_url, serve_config, serve_url
+from tests.serving import graphs, parley, parley_url, serve_config, serve_url, shipped
 
-__all__ = ["graphs", "parley_url", "serve_config", "serve_url"]
+__all__ = ["graphs", "parley", "parley_url", "serve_config", "serve_url", "shipped"]
 
 RAY_FILES = (
-    "tests/serve/test_launch.py",  # starts a Ray of its own
+    "tests/serve/test_coming_back.py",
+    "tests/serve/test_realtime_clients.py",
+    "tests/serve/test_spoken_conversation.py",
+    "tests/browser/test_page.py",
+    "tests/serve/test_launch.py",  # ends what these four use
     "tests/serve/test_calls.py",
     "tests/serve/test_router.py",
     "tests/serve/test_clips.py",
     "tests/serve/test_graph.py",
     "tests/serve/test_stopping.py",
-    "tests/serve/test_coming_back.py",
-    "tests/serve/test_realtime_clients.py",
-    "tests/serve/test_spoken_conversation.py",
-    "tests/browser/test_page.py",
 )
 """In the order in which each application is started once."""
 BROWSER_TESTS = Path(__file__).parent / "browser"

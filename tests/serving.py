@@ -1,5 +1,9 @@
-"""One Ray for all tests that need one, on loopback, with the switches of `serve_config.yaml`; one graph at a time."""
+"""The server as `make run` starts it, and one Ray for graphs made for tests, with the switches of `serve_config.yaml`.
 
+All on loopback, one graph at a time.
+"""
+
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,6 +11,7 @@ import pytest
 import yaml
 
 from serve_app.launch import environment
+from tests.serve.launching import Launched
 from tests.serve.processes import ROOT, free_port
 
 
@@ -27,7 +32,7 @@ def serve_url(serve_config: dict[str, Any]) -> Iterator[str]:
         import ray
         from ray import serve
 
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         serve.start(http_options={"host": "127.0.0.1", "port": port})
     yield f"http://127.0.0.1:{port}"
     serve.shutdown()
@@ -81,16 +86,28 @@ def graphs(serve_url: str) -> Graphs:
     return Graphs(serve_url)
 
 
+@pytest.fixture(scope="session")
+def shipped(serve_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """What `make run` starts, with a port and a store of its own."""
+    folder = tmp_path_factory.mktemp("shipped")
+    config = json.loads(json.dumps(serve_config))
+    config["http_options"]["port"] = free_port()
+    config["applications"][0]["args"]["store"] = {"path": str(folder / "parley.db")}
+    path = folder / "serve_config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    launched = Launched(path)
+    yield launched
+    launched.kill()
+
+
 @pytest.fixture
-def parley_url(graphs: Graphs, serve_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Parley as `serve_config.yaml` ships it, with a store of its own; its base URL once every stage is ready."""
+def parley(shipped: Launched) -> Launched:
+    """The shipped server, ready."""
+    shipped.start()
+    return shipped
 
-    def build() -> Any:
-        from configs.schema import AppConfig
-        from serve_app.app import build_app
 
-        store = {"path": str(tmp_path_factory.mktemp("store") / "parley.db")}
-        return build_app(AppConfig.model_validate({**serve_config["applications"][0]["args"], "store": store}))
-
-    graphs.run("parley", build, "/")
-    return graphs.url
+@pytest.fixture
+def parley_url(parley: Launched) -> str:
+    """Its address."""
+    return parley.url

@@ -29,7 +29,51 @@ runpy.run_module("serve_app.launch", run_name="__main__")
 @contextlib.contextmanager
 def launched(config_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The running command; whatever it started is killed in the end."""
-    process = subprocess.Popen(
+    process = _begun(config_path)
+    with process:
+        try:
+            yield process
+        finally:
+            _kill(process)
+
+
+class Launched:
+    """The command on one configuration: started when first asked for, and again after it ended."""
+
+    def __init__(self, config_path: Path) -> None:
+        self._config_path = config_path
+        self._process: subprocess.Popen[str] | None = None
+        self.lines: list[str] = []
+        """What it said up to the one that it is ready."""
+
+    def start(self) -> None:
+        """Wait until it is ready. Raises AssertionError, with what it said, if it ends before."""
+        if self._process is None or self._process.poll() is not None:
+            self.kill()
+            self._process = _begun(self._config_path)
+            self.lines = read_until(self._process, "Parley ")
+
+    @property
+    def url(self) -> str:
+        """Where it said that it is."""
+        return self.lines[-1].removeprefix("Parley is ready: ")
+
+    @property
+    def pid(self) -> int:
+        """Of the command; it leads the terminal's foreground group."""
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it and whatever it started."""
+        if self._process is not None:
+            with self._process:
+                _kill(self._process)
+            self._process = None
+
+
+def _begun(config_path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-c", LAUNCH, str(config_path)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -37,13 +81,12 @@ def launched(config_path: Path) -> Iterator[subprocess.Popen[str]]:
         text=True,
         start_new_session=True,
     )
-    with process:
-        try:
-            yield process
-        finally:
-            for left in family(process.pid):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    left.kill()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    for left in family(process.pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left.kill()
 
 
 def family(pid: int) -> list[psutil.Process]:
