@@ -20,15 +20,16 @@ log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = BYTES_PER_SAMPLE * BLOCK_SAMPLES
 _BLOCK_S = BLOCK_MS / 1000
-_IDLE_AHEAD_S = 0.12
+_IDLE_AHEAD_S = 0.2
 """In silence the client has at least so much picture: little, since the next reply voids it."""
 _LAST_MOMENT_S = 0.1
 """With so little left at the client, what there is of a reply's sound goes out, be it less than a block."""
 _NOW_S = 1e-6
 """Due within so little is due: less than that, added to the clock, may be lost in rounding."""
 _RENDER_DEADLINE_S = 0.5
-_BLIND_S = (1.0, 30.0)
+_BLIND_S = (0.2, 30.0)
 """After a failure sound goes on without a picture for so long, twice as long after each further one."""
+_LATE = "The face is not shown for now: its pictures come too late. The conversation goes on with sound."
 
 Cut = Literal["silence", "all"] | None
 Phonemes = Callable[[int, int], tuple[PhonemeTime, ...] | None]
@@ -68,7 +69,7 @@ class LiveFace:
         on_trouble: Callable[[ParleyError], None],
     ) -> None:
         """`lead_ms`: how far ahead of real time a reply is sent. `on_trouble` is told why the picture fails, once until
-        there is one again.
+        there is one again, and not of a single block whose picture was late or lost with its replica.
         """
         self._client = client
         self._say = say
@@ -87,6 +88,7 @@ class LiveFace:
         self._keyframe = True
         self._blind_until_s = 0.0
         self._blind_s = _BLIND_S[0]
+        self._told = False
 
     @property
     def ahead_ms(self) -> float:
@@ -188,7 +190,7 @@ class LiveFace:
 
     async def _render(self, piece: _Piece) -> AvatarReply | None:
         """The block's picture; None where there is none for now."""
-        if clock.now_s() < self._blind_until_s:
+        if clock.now_s() < self._blind_until_s - _NOW_S:
             return None
         pcm = piece.sound + bytes(_BLOCK_BYTES - len(piece.sound))
         ahead, phonemes = self._around(piece)
@@ -202,14 +204,17 @@ class LiveFace:
             self._go_blind(error)
             return None
         self._blind_s = _BLIND_S[0]
+        self._told = False
         return reply
 
     def _go_blind(self, error: ParleyError | TimeoutError) -> None:
         if isinstance(error, TimeoutError):
             self._client.reopen()
-        trouble = error if isinstance(error, ParleyError) else StageTimeout("the picture came too late")
-        log.warning("no picture for %.0f s: %s", self._blind_s, trouble)
-        if self._blind_s == _BLIND_S[0]:
+        trouble = error if isinstance(error, ParleyError) else StageTimeout(_LATE)
+        log.warning("no picture for %.1f s: %s", self._blind_s, trouble)
+        lasting = not trouble.retryable or self._blind_s > _BLIND_S[0]
+        if lasting and not self._told:
+            self._told = True
             self._on_trouble(trouble)
         self._blind_until_s = clock.now_s() + self._blind_s
         self._blind_s = min(2 * self._blind_s, _BLIND_S[1])

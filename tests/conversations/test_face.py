@@ -211,7 +211,8 @@ def test_without_pictures_the_conversation_goes_on(avatar: fake_avatar.Config) -
     assert [text for _, text in log.history] == ["tell me", NUMBERS]
     deltas = log.times(ev.OutputAudioDelta)
     assert deltas[0] - plain.times(ev.OutputAudioDelta)[0] < 0.55
-    assert log.errors, "the client is told"
+    late_once = avatar.hang_at_block is not None  # in each face, and a new one is opened then
+    assert bool(log.errors) is not late_once, "the client is told of what lasts"
     without = [block for _, block in blocks(log) if block.spoken_ms and not block.frames]
     assert without, "sound goes out as blocks without frames"
 
@@ -222,8 +223,8 @@ def test_a_picture_that_failed_comes_back() -> None:
     first = pictures.index(False)
     back = first + pictures[first:].index(True)
     assert blocks(log)[back][1].frames[0].keyframe
-    outages = sum(before and not after for before, after in pairwise(pictures))
-    assert len(log.errors) >= outages, "in silence there is no block that lacks its picture"
+    assert back - first <= 2, "it is tried again soon"
+    assert log.errors == [], "a block without its picture is nothing to tell"
 
 
 def test_an_avatar_that_does_not_exist_is_said() -> None:

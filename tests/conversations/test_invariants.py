@@ -1,11 +1,15 @@
 """Whatever the client asks, the user says and the stages do, in whatever order: what always holds."""
 
+import asyncio
+from collections import Counter
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.interruption import InterruptionConfig
-from configs.session import BackchannelConfig, RepromptConfig, SessionConfig
+from configs.session import BackchannelConfig, RepromptConfig, SessionConfig, ToolsConfig
 from deployments.asr.engines import fake as fake_asr
+from deployments.llm.contract import Tool
 from deployments.llm.engines import fake as fake_llm
 from deployments.media.audio import VOICE_RATE_HZ
 from deployments.tts.engines import fake as fake_tts
@@ -18,11 +22,31 @@ from tests.conversations.scene import Log, Scene
 REPLIES = ("one two three four, five six. Seven eight nine ten eleven.", "Fine.", " ".join("abcdefghijklmnop") + ".")
 FADE_S = 0.01
 ASKED = "Are you still there?"
+HASTY = ToolsConfig(filler_after_s=0.5, timeout_s=2)
+QUIET = SessionConfig(tools=HASTY)
 TALKATIVE = SessionConfig(
-    backchannel=BackchannelConfig(after_s=1, pause_ms=200, room_ms=200), reprompt=RepromptConfig(after_s=1)
+    backchannel=BackchannelConfig(after_s=1, pause_ms=200, room_ms=200),
+    reprompt=RepromptConfig(after_s=1),
+    tools=HASTY,
 )
+WEATHER, CLOCK = (fake_llm.Call(name=name) for name in ("weather", "clock"))
 SCRIPT = ("tell me", "mm-hm", "stop it", "", "what is the time", "yeah")
 LASTS_S = 10.0
+
+
+class Functions:
+    """Of the server: they take their time and count how often they ran."""
+
+    def __init__(self, takes_s: float) -> None:
+        self.tools = tuple(Tool(call.name, "", {"type": "object"}) for call in (WEATHER, CLOCK))
+        self.takes_s = takes_s
+        self.runs = 0
+
+    async def call(self, name: str, arguments: str) -> str:
+        self.runs += 1
+        await asyncio.sleep(self.takes_s)
+        return f"the {name}"
+
 
 moments = st.floats(0.1, 9.0).map(lambda at_s: round(at_s, 2))
 lengths = st.sampled_from([0.1, 0.3, 0.5, 0.9, 1.5, 2.5])
@@ -45,6 +69,7 @@ models = st.builds(
     first_token_ms=st.sampled_from([0, 150, 900]),
     token_ms=st.sampled_from([0, 20]),
     fail_after_tokens=st.sampled_from([None, None, None, 0, 4]),
+    tool_calls=st.sampled_from([(), (), (WEATHER,), (WEATHER, CLOCK)]),
 )
 voices = st.builds(
     fake_tts.Config,
@@ -82,7 +107,8 @@ scenes = st.builds(
     lasts_s=st.just(LASTS_S),
     interruption=st.just(policy(InterruptionConfig())),
     leaves_s=st.sampled_from([None, None, 3.33]),
-    config=st.sampled_from([SessionConfig(), TALKATIVE]),
+    config=st.sampled_from([QUIET, TALKATIVE]),
+    tools=st.builds(Functions, takes_s=st.sampled_from([0, 0.3, 1, 3])),
 )
 
 
@@ -94,6 +120,7 @@ def test_a_conversation_keeps_its_promises(scene: Scene) -> None:
     _one_response_at_a_time(log)
     _sound_in_order(log, scene.tts.word_ms)
     _history_is_what_was_heard(log)
+    _every_call_is_answered_once(log, scene)
     assert (log.llm.active, log.tts.active) == (0, 0), "no work outlives its turn"
 
 
@@ -126,3 +153,18 @@ def _history_is_what_was_heard(log: Log) -> None:
             assert any(said.startswith(text.rstrip()) for said in (*REPLIES, ASKED)), (
                 "what was said, from its beginning"
             )
+
+
+def _every_call_is_answered_once(log: Log, scene: Scene) -> None:
+    """Whatever became of the reply that made it; unless the conversation ended before."""
+    assert isinstance(scene.tools, Functions)
+    items = log.session.conversation.history.items
+    calls = [item.call_id for item in items if item.type == "function_call" and item.status == "completed"]
+    answers = Counter(item.call_id for item in items if item.type == "function_call_output")
+    assert len(calls) == len(set(calls)) == scene.tools.runs, "each is made once"
+    assert set(answers) <= set(calls)
+    assert set(answers.values()) <= {1}
+    waits_s = min(scene.tools.takes_s, HASTY.timeout_s)
+    for at_s, event in log.entries:
+        if isinstance(event, ev.ItemDone) and event.item.type == "function_call" and event.item.call_id in calls:
+            assert answers[event.item.call_id] == 1 or at_s + waits_s >= (scene.leaves_s or scene.lasts_s) - 0.1
