@@ -131,6 +131,11 @@ class Residency(Generic[ModelT]):
             raise StageUnavailable(f"The model {name!r} could not be loaded: {reason}", "model_unavailable", "model")
         return await self._leased(name)
 
+    def lease_now(self, name: str = "") -> Lease[ModelT] | None:
+        """One of a model that is in memory, without waiting; None where it would have to be loaded. Raises NotFound."""
+        name = name or self.default
+        return Lease(self, name, self._models[name]) if not self._closed and self._table.take(name) else None
+
     @asynccontextmanager
     async def use(self, name: str = "") -> AsyncGenerator[ModelT, None]:
         """A lease for the length of a block."""
@@ -187,8 +192,8 @@ class Residency(Generic[ModelT]):
     async def _leased(self, name: str) -> Lease[ModelT]:
         if self._closed:
             raise StageUnavailable("the engine is closed")
-        if self._table.take(name):
-            return Lease(self, name, self._models[name])
+        if (lease := self.lease_now(name)) is not None:
+            return lease
         if sum(map(len, self._waiting.values())) >= self._max_waiting:
             raise ServerFull(f"{self._max_waiting} requests already wait for a model; try again later")
         self._table.want(name)

@@ -72,7 +72,7 @@ class NoiseReduction(_Model):
 class Transcription(_Model):
     """Asks for the transcript of what the user says as events."""
 
-    model: str | None = None
+    model: str | None = Field(None, max_length=256)
     language: str | None = Field(None, max_length=16)
     prompt: str | None = Field(None, max_length=2000)
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None

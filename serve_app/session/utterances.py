@@ -67,7 +67,8 @@ class Utterances:
     def _hearing(self, channel: str, settings: SessionSettings, on_interim: Callable[[Transcript], None]) -> Hearing:
         """Recognition has one utterance of a channel at a time."""
         transcription = settings.audio.input.transcription
-        options = AsrOptions(language_of(settings, self._config), (transcription and transcription.prompt) or "")
+        prompt, model = (transcription.prompt, transcription.model) if transcription else (None, None)
+        options = AsrOptions(language_of(settings, self._config), prompt or "", model=model or "")
         max_samples = ms_to_samples(self._config.max_unanswered_s * 1000, SPEECH_RATE_HZ)
         return Hearing(self._asr, channel, options, max_samples=max_samples, on_interim=on_interim)
 

@@ -14,11 +14,12 @@ import pytest
 
 from deployments.asr.contract import AsrOptions, Transcript
 from deployments.asr.engines.faster_whisper import Config, Engine, download
+from deployments.asr.whisper.awaited import AwaitedRecognizer
 from deployments.asr.whisper.device import Device
 from deployments.asr.whisper.heard import Answer, Question, text_of, tokens_of
 from deployments.asr.whisper.model import Effort, WhisperModel
 from deployments.media.audio import SPEECH_RATE_HZ, silence
-from deployments.runtime.errors import ConfigError, InvalidRequest, ServerFull
+from deployments.runtime.errors import ConfigError, Conflict, InvalidRequest, ServerFull, StageUnavailable
 from tests.engines.faster_whisper_models import SMALLEST, Shape, make_model, options
 
 if importlib.util.find_spec("ctranslate2") is None:
@@ -326,6 +327,118 @@ def test_a_folder_needs_no_download(folder: Path, runner: asyncio.Runner, tmp_pa
     assert told == []
     with pytest.raises(ConfigError, match="there is no folder"):
         runner.run(download(Config(model=str(tmp_path / "none")), lambda what, done, total: None))
+
+
+@pytest.fixture(scope="module")
+def three(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The default and two others, of which one fits beside it."""
+    others = {
+        name: str(make_model(tmp_path_factory.mktemp(name), SMALLEST, seed)) for seed, name in ((1, "a"), (2, "b"))
+    }
+    size_gib = 2 * (folder / "model.bin").stat().st_size / 2**30
+    residency = {"budget_gib": 2.5 * size_gib}
+    return {"model": str(folder), "max_new_tokens": 24, "threads": 1, "models": others, "residency": residency}
+
+
+def named(model: str) -> AsrOptions:
+    return AsrOptions(language="en", model=model)
+
+
+def resident(engine: Engine) -> set[str]:
+    assert engine.residency is not None
+    return set(engine.residency.residents)
+
+
+def test_an_utterance_is_heard_by_the_model_that_it_names(three: dict[str, Any], runner: asyncio.Runner) -> None:
+    async def main(engine: Engine) -> None:
+        default = engine.residency.default if engine.residency else ""
+        assert resident(engine) == {default}
+        first, a, again, b, unknown = [
+            (await said(engine, YES, named(name))).text for name in ("", "a", "a", "b", "whisper-1")
+        ]
+        assert a == again
+        assert len({first, a, b}) == 3
+        assert unknown == first, "a name that is not there is the default's"
+        assert resident(engine) == {default, "b"}, "one had to go"
+
+    with_engine(runner, three, main)
+
+
+def test_what_comes_while_a_model_loads_is_heard(three: dict[str, Any], runner: asyncio.Runner) -> None:
+    async def main(engine: Engine) -> None:
+        waiting = engine.open(named("a"))
+        assert isinstance(waiting, AwaitedRecognizer)
+        assert await waiting.accept(YES[:3_200]) == Transcript()
+        await waiting.accept(YES[3_200:])
+        with pytest.raises(InvalidRequest):
+            await waiting.accept(b"x")
+        final = await waiting.finalize()
+        assert final.text == (await said(engine, YES, named("a"))).text
+        assert engine.residency is not None
+        with pytest.raises(Conflict):
+            await engine.residency.unload("a")
+        await waiting.close()
+        await waiting.close()
+        with pytest.raises(InvalidRequest):
+            await waiting.accept(YES)
+        await engine.residency.unload("a")
+        assert "a" not in resident(engine)
+
+    with_engine(runner, three, main)
+
+
+def test_who_does_not_wait_for_a_model_holds_nothing(three: dict[str, Any], runner: asyncio.Runner) -> None:
+    async def main(engine: Engine) -> None:
+        left = engine.open(named("a"))
+        await left.accept(YES)
+        await left.close()
+        finalizing = engine.open(named("b"))
+        waiter = asyncio.create_task(finalizing.finalize())
+        await asyncio.sleep(0)
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        await finalizing.close()
+        assert engine.residency is not None
+        for name in ("a", "b"):
+            await engine.residency.load(name)
+            await engine.residency.unload(name)
+
+    with_engine(runner, three, main)
+
+
+def test_a_model_that_does_not_load_is_said_and_the_others_go_on(
+    three: dict[str, Any], runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(three["models"]["a"], broken)
+    whole = (broken / "model.bin").read_bytes()
+    (broken / "model.bin").write_bytes(whole[: len(whole) // 2])
+
+    async def main(engine: Engine) -> None:
+        for _ in range(2):
+            recognizer = engine.open(named("broken"))
+            with pytest.raises(StageUnavailable, match="could not be loaded"):
+                await recognizer.finalize()
+            await recognizer.close()
+        assert (await said(engine, YES)).final
+
+    with_engine(runner, {**three, "models": {"broken": str(broken)}}, main)
+
+
+def test_a_language_that_the_named_model_lacks_is_refused(
+    three: dict[str, Any], runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    english = make_model(tmp_path, ENGLISH)
+
+    async def main(engine: Engine) -> None:
+        recognizer = engine.open(AsrOptions(language="de", model="english"))
+        with pytest.raises(InvalidRequest, match="'de'"):
+            await recognizer.finalize()
+        await recognizer.close()
+        assert engine.residency is not None
+        await engine.residency.unload("english")
+
+    with_engine(runner, {**three, "models": {"english": str(english)}}, main)
 
 
 def test_the_options_of_the_tests_are_an_engines(tmp_path: Path) -> None:

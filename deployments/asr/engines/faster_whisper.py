@@ -5,28 +5,36 @@ by one thread that takes what several utterances want (`whisper/scheduler.py`), 
 again and again until two decodings agree (`whisper/agreement.py`).
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from configs.residency import ResidencyConfig
 from deployments.asr.contract import AsrOptions
 from deployments.asr.whisper import files
+from deployments.asr.whisper.awaited import AwaitedRecognizer
 from deployments.asr.whisper.device import choose
 from deployments.asr.whisper.guards import Guards
 from deployments.asr.whisper.heard import SECONDS_MOST, Answer, Question
+from deployments.asr.whisper.loaded_model import LoadedModel
 from deployments.asr.whisper.model import Effort, WhisperModel
 from deployments.asr.whisper.recognizer import WhisperRecognizer
 from deployments.asr.whisper.scheduler import Scheduler
 from deployments.asr.whisper.utterance import Rules, Utterance
 from deployments.media.audio import SPEECH_RATE_HZ
 from deployments.runtime.errors import ConfigError, InvalidRequest, ServerFull, StageUnavailable
+from deployments.runtime.residency import Lease, Residency
 from deployments.runtime.worker import Worker
 
 EXTRA: Final = "faster-whisper"
 """Its packages."""
+_MEMORY_PER_BYTE: Final = 2.0
+"""Of a model's file: its weights, and about as much while it runs."""
 
 
 class Config(BaseModel):
@@ -37,6 +45,9 @@ class Config(BaseModel):
     model: str = Field(default="base", min_length=1)
     """A folder with a Whisper model in CTranslate2's form, or the name of a published one: `tiny`, `base`, `small`,
     `medium`, `large-v3`, `turbo`, the first four with `.en` for English alone, or `owner/name` on the hub."""
+    models: dict[str, str] = {}
+    """Others, each by the name that an utterance asks for it with (`transcription.model`). Whoever asks for a name that
+    is not there, such as one of OpenAI's, gets `model`."""
     cache: Path = Path(".data/whisper")
     """Folder for models fetched by name."""
     download: bool = True
@@ -75,58 +86,76 @@ class Config(BaseModel):
     """A step takes no more utterances than fit in here by what earlier ones took, so that nobody waits long for
     others. One is always taken."""
     guards: Guards = Guards()
+    residency: ResidencyConfig = ResidencyConfig()
+    """Of the models. The default is `model`; others are loaded when they are asked for."""
 
 
 async def download(config: Config, progress: Callable[[str, int, int | None], None]) -> None:
-    """Fetch the model into the cache, for `make models`. Raises ConfigError for a name that there is not."""
-    await files.download(config.model, config.cache, progress)
+    """Fetch the models into the cache, for `make models`. Raises ConfigError for a name that there is not."""
+    for model in _offered(config).values():
+        await files.download(model, config.cache, progress)
 
 
 class Engine:
-    """An AsrEngine: one model, one thread, one scheduler."""
+    """An AsrEngine: of each model one thread and one scheduler."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._worker = Worker("whisper", max_waiting=1)
-        self._model: WhisperModel | None = None
-        self._scheduler: Scheduler[Question, Answer] | None = None
+        self._folders: dict[str, Path] = {}
+        self._finder = Worker("whisper-files")
+        self.residency: Residency[LoadedModel] | None = None
         self._languages: tuple[str, ...] = ()
-        self._open: set[WhisperRecognizer] = set()
+        self._open: set[WhisperRecognizer | AwaitedRecognizer] = set()
         self._closed = False
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The model's; known once it is started."""
+        """The default model's; known once it is started."""
         return self._languages
 
     @property
     def scheduler(self) -> Scheduler[Question, Answer]:
-        """What forms the batches, for measurements. Raises StageUnavailable before the start."""
-        if self._scheduler is None:
-            raise StageUnavailable("faster_whisper is not started")
-        return self._scheduler
+        """What forms the default model's batches, for measurements. Raises StageUnavailable before the start."""
+        with self._leased("") as lease:
+            return lease.model.scheduler
 
     async def start(self) -> None:
-        """Find the model, load it, and let it hear noise once in each way."""
+        """Find the models, load the default and what is preloaded, and let them hear noise once in each way."""
         config = self._config
-        model, on_gpu = await self._worker.run(self._load)
-        self._languages = model.languages
+        self._folders = await self._finder.run(lambda: _located(config))
+        sizes_gib = {
+            name: _MEMORY_PER_BYTE * (folder / "model.bin").stat().st_size / 2**30
+            for name, folder in self._folders.items()
+        }
+        self.residency = Residency(self, sizes_gib, config.residency)
+        await self.residency.start()
+        with self._leased("") as lease:
+            self._languages = lease.model.model.languages
         for language in (*config.detectable, *([config.language] if config.language else [])):
             if language not in self._languages:
                 raise ConfigError(f"asr engine 'faster_whisper': {config.model} does not speak {language!r}")
-        self._model = model
-        self._scheduler = Scheduler(
-            self._step,
+
+    async def load(self, name: str) -> LoadedModel:
+        """A `ModelLoader`'s: in a thread of its own. Raises ConfigError."""
+        worker = Worker("whisper", max_waiting=1)
+        try:
+            model, on_gpu = await worker.run(lambda: self._load(self._folders[name]))
+        except BaseException:
+            await worker.close()
+            raise
+        config = self._config
+        return LoadedModel(
+            model,
+            worker,
             max_batch=config.max_batch,
             max_waiting=config.max_utterances,
             budget_s=config.step_budget_ms / 1000,
             interim_share=1.0 if on_gpu else config.interim_share,
         )
 
-    def _load(self) -> tuple[WhisperModel, bool]:
+    def _load(self, folder: Path) -> tuple[WhisperModel, bool]:
         config = self._config
         device = choose(files.import_part("ctranslate2"), config.device, config.compute_type)
-        folder = files.locate(config.model, config.cache, download=config.download)
         effort = Effort(
             beam_size=config.beam_size,
             max_new_tokens=config.max_new_tokens,
@@ -136,7 +165,7 @@ class Engine:
         )
         try:
             model = WhisperModel(folder, device, config.threads, effort)
-            _warm_up(model)
+            _hear_noise(model)
         except (RuntimeError, ValueError, OSError) as error:
             raise ConfigError(
                 f"asr engine 'faster_whisper': the model in {folder} does not run on {device.name} with "
@@ -144,48 +173,82 @@ class Engine:
             ) from error
         return model, device.name == "cuda"
 
-    async def _step(
-        self, questions: Sequence[Question], give_way: Callable[[], bool]
-    ) -> Sequence[Answer | Exception] | None:
-        model = self._model
-        if model is None:
-            raise StageUnavailable("faster_whisper is not started")
-        return await self._worker.run(lambda: model.answer(questions, give_way))
+    async def warm_up(self, model: LoadedModel) -> None:
+        """Nothing: it has heard noise when it was loaded."""
 
-    def open(self, options: AsrOptions) -> WhisperRecognizer:
+    async def unload(self, model: LoadedModel) -> None:
+        """Its memory is free when nobody holds it."""
+        await model.close()
+
+    def open(self, options: AsrOptions) -> WhisperRecognizer | AwaitedRecognizer:
         """Begin an utterance. Raises InvalidRequest for a language that the model lacks, ServerFull."""
-        if self._model is None or self._scheduler is None or self._closed:
+        residency = self.residency
+        if residency is None or self._closed:
             raise StageUnavailable("speech recognition is closed")
-        if options.language is not None and options.language not in self._languages:
-            raise InvalidRequest(f"the model does not speak {options.language!r}", param="language")
         if len(self._open) >= self._config.max_utterances:
             raise ServerFull(f"{self._config.max_utterances} utterances are being recognised; try again later")
-        config = self._config
-        rules = Rules(
-            interim_step_ms=config.interim_step_ms,
-            language=config.language if self._model.multilingual else "en",
-            follow=config.detect == "follow",
-            guards=config.guards,
-        )
-        utterance = Utterance(options, rules, self._model.tokens.hints(options.prompt, options.hotwords))
-        recognizer = WhisperRecognizer(
-            utterance, self._scheduler, self._model.shape, live=options.live, give_back=self._open.discard
-        )
+        name = options.model if options.model in self._folders else ""
+        recognizer: WhisperRecognizer | AwaitedRecognizer
+        if (lease := residency.lease_now(name)) is not None:
+            recognizer = self._begun(options, lease)
+        else:
+            begin = functools.partial(self._begun, options)
+            recognizer = AwaitedRecognizer(lambda: residency.lease(name), begin, self._open.discard)
         self._open.add(recognizer)
         return recognizer
 
+    def _begun(self, options: AsrOptions, lease: Lease[LoadedModel]) -> WhisperRecognizer:
+        config, model = self._config, lease.model.model
+        if options.language is not None and options.language not in model.languages:
+            lease.release()
+            raise InvalidRequest(f"the model does not speak {options.language!r}", param="language")
+        rules = Rules(
+            interim_step_ms=config.interim_step_ms,
+            language=config.language if model.multilingual else "en",
+            follow=config.detect == "follow",
+            guards=config.guards,
+        )
+
+        def give_back(recognizer: WhisperRecognizer) -> None:
+            self._open.discard(recognizer)
+            lease.release()
+
+        utterance = Utterance(options, rules, model.tokens.hints(options.prompt, options.hotwords))
+        return WhisperRecognizer(utterance, lease.model.scheduler, model.shape, live=options.live, give_back=give_back)
+
+    @contextmanager
+    def _leased(self, name: str) -> Iterator[Lease[LoadedModel]]:
+        lease = self.residency.lease_now(name) if self.residency is not None else None
+        if lease is None:
+            raise StageUnavailable("faster_whisper is not started")
+        try:
+            yield lease
+        finally:
+            lease.release()
+
     async def close(self) -> None:
-        """End what is asked, join the thread and free the model. May be called more than once."""
+        """End what is asked, join the threads and free the models. May be called more than once."""
         self._closed = True
         for recognizer in list(self._open):
             await recognizer.close()
-        if self._scheduler is not None:
-            await self._scheduler.close()
-        await self._worker.close()
-        self._model = None
+        if self.residency is not None:
+            await self.residency.close()
+        await self._finder.close()
 
 
-def _warm_up(model: WhisperModel) -> None:
+def _offered(config: Config) -> dict[str, str]:
+    """Folders or published names by what they are called here, the default first."""
+    default = Path(config.model).name if files.is_folder(config.model) else config.model
+    return {default: config.model} | config.models
+
+
+def _located(config: Config) -> dict[str, Path]:
+    offered = _offered(config).items()
+    return {name: files.locate(model, config.cache, download=config.download) for name, model in offered}
+
+
+def _hear_noise(model: WhisperModel) -> None:
+    """Once in each way: the first time takes longer."""
     noise = np.random.default_rng(0).normal(0, 500, SPEECH_RATE_HZ).astype("<i2").tobytes()
     for final in (False, True):
         model.answer([Question(noise, final, language="en")], lambda: False)

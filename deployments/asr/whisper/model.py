@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,7 +60,7 @@ class WhisperModel:
         self._features = extractor.FeatureExtractor(feature_size=self._model.n_mels)
         self._effort = effort
 
-    @property
+    @cached_property
     def languages(self) -> tuple[str, ...]:
         """ISO 639-1 codes, and Whisper's own where there is none."""
         codes = import_part("faster_whisper.tokenizer")._LANGUAGE_CODES

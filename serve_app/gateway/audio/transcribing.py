@@ -98,7 +98,7 @@ class Transcriber:
                 listed = ", ".join(sorted(taken))
                 message = f"Speech recognition here does not take the language '{language}'; it takes: {listed}."
                 raise InvalidRequest(message, "unsupported_language", "language")
-        return AsrOptions(language, asked.prompt, asked.keywords, task, live=False)
+        return AsrOptions(language, asked.prompt, asked.keywords, task, live=False, model=asked.model)
 
 
 def transcription_routes(transcriber: Transcriber) -> list[Route]:
