@@ -15,6 +15,7 @@ import numpy as np
 
 from configs.session import SessionConfig
 from deployments.asr.client import AsrClient
+from deployments.asr.contract import AsrOptions, AsrPush, AsrReply
 from deployments.asr.engines import fake as fake_asr
 from deployments.asr.server import AsrServer
 from deployments.avatar.client import AvatarClient
@@ -83,6 +84,8 @@ class Log:
     """What the model was asked."""
     moods: tuple[str, ...]
     """Of the face, block by block."""
+    utterances: tuple[AsrOptions, ...]
+    """How each was to be recognised."""
     session: Session
     llm: fake_llm.Engine
     tts: fake_tts.Engine
@@ -235,6 +238,12 @@ class Scene:
                     yield item
 
         moods: list[str] = []
+        utterances: list[AsrOptions] = []
+
+        async def recognise(session_id: str, push: AsrPush) -> AsrReply:
+            if push.n == 0:
+                utterances.append(push.options)
+            return await asr.push(session_id, push)
 
         async def render(session_id: str, push: AvatarPush) -> AvatarReply:
             assert avatar is not None
@@ -244,7 +253,7 @@ class Scene:
 
         port: LocalStream[LlmRequest, LlmItem] = LocalStream(generate)
         around = Surroundings(
-            asr=AsrClient(LocalPush(asr.push), self.stage_deadline_s),
+            asr=AsrClient(LocalPush(recognise), self.stage_deadline_s),
             llm=LlmClient(port, self.stage_deadline_s),
             tts=TtsClient(LocalStream(tts.synthesize), self.stage_deadline_s, self.recordings),
             speech_model=LoudnessModel(),
@@ -272,7 +281,7 @@ class Scene:
             for server in (asr, llm, tts, avatar):
                 if server is not None:
                     await server.close()
-        return Log(tuple(entries), tuple(requests), tuple(moods), session, llm_engine, tts_engine)
+        return Log(tuple(entries), tuple(requests), tuple(moods), tuple(utterances), session, llm_engine, tts_engine)
 
     async def _listen(self, session: Session, entries: list[tuple[float, ev.ServerEvent]]) -> None:
         if not self.reads:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deployments.asr.contract import AsrOptions
 from deployments.asr.engines import fake as fake_asr
 from deployments.llm.engines import fake as fake_llm
 from deployments.tts.engines import fake as fake_tts
@@ -46,6 +47,12 @@ def test_a_turn_says_everything_once_and_in_order() -> None:
     ]
     assert log.states == ["listening", "user_speaking", "thinking", "speaking", "listening", "closed"]
     assert log.history == [("user", "hello there"), ("assistant", "Hello there, I am listening. Please go on.")]
+
+
+def test_recognition_is_told_what_the_client_asks_of_it() -> None:
+    asked = {"model": "large", "language": "en", "prompt": "Names: Ann."}
+    log = Scene(user=[(0.5, 1.5)], settings={"audio": {"input": {"transcription": asked}}}).play()
+    assert log.utterances == (AsrOptions("en", "Names: Ann.", model="large"),)
 
 
 def test_the_endpoint_counts_from_the_last_sample_of_speech() -> None:

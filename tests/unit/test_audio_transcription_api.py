@@ -55,6 +55,7 @@ def test_the_stock_client_transcribes(tmp_path: Path) -> None:
             push = next(push for push in gateway.pushes if push.pcm)
             assert (push.n, push.finalize, push.options.live) == (0, True, False)
             assert (push.options.language, push.options.prompt) == ("en", "Names: Ann.")
+            assert push.model == "whisper-1", "an engine with several models goes by it"
             assert gateway.at_rest
 
     asyncio.run(main())
