@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -12,6 +13,10 @@ from tests.contract.kept_engine import close_kept
 from tests.serving import graphs, parley, parley_url, serve_config, serve_url, shipped
 
 __all__ = ["graphs", "parley", "parley_url", "serve_config", "serve_url", "shipped"]
+
+# The same examples every time. Others: pytest --hypothesis-profile default
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 RAY_FILES = (
     "tests/serve/test_coming_back.py",
