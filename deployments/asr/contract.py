@@ -69,7 +69,7 @@ class AsrEngine(Protocol):
         ...
 
     def open(self, options: AsrOptions) -> Recognizer:
-        """Begin an utterance. Several may be open at once.
+        """Begin an utterance, on the event loop. Several may be open at once.
 
         Raises InvalidRequest for a language it does not speak, and for a translation where it cannot translate.
         """

@@ -252,7 +252,11 @@ def test_many_utterances_one_after_the_other_and_a_hundred_that_never_hear_anyth
 def test_a_language_it_does_not_speak_is_refused(started: Started) -> None:
     if not started.engine.languages:
         return
-    with pytest.raises(InvalidRequest) as raised:
-        started.engine.open(AsrOptions(language="xx"))
-    assert "xx" in raised.value.message
-    started.run(started.engine.open(AsrOptions(language=started.engine.languages[0])).close())
+
+    async def main() -> None:
+        with pytest.raises(InvalidRequest) as raised:
+            started.engine.open(AsrOptions(language="xx"))
+        assert "xx" in raised.value.message
+        await started.engine.open(AsrOptions(language=started.engine.languages[0])).close()
+
+    started.run(main())
