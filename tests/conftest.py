@@ -72,14 +72,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logstart(nodeid: str) -> None:
-    """Beside each other, those that look at the clock go first: browsers, then Ray, then what only computes.
+    """What only computes lets those go first that look at the clock.
 
-    A process may make itself less urgent, but not more, and a worker comes to the last kind last. What it starts is as
-    urgent as it is. On two full cores a timer of the browser's fired up to 0.5 s late without.
+    A process may make itself less urgent, not more: a worker comes to what only computes last.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        wanted = 5 if _needs_ray(nodeid) else 0 if nodeid.startswith("tests/browser/") else 10
-        os.nice(max(0, wanted - os.nice(0)))
+    if "PYTEST_XDIST_WORKER" in os.environ and not _needs_ray(nodeid) and not nodeid.startswith("tests/browser/"):
+        os.nice(max(0, 10 - os.nice(0)))
 
 
 def _place(item: pytest.Item) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import urllib.error
@@ -74,7 +73,7 @@ class Launched:
 
 
 def _begun(config_path: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", LAUNCH, str(config_path)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -82,10 +81,6 @@ def _begun(config_path: Path) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-    # Linux shares the processor between sessions, whatever the niceness of their processes (sched(7), autogroup).
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{process.pid}/autogroup").write_text(str(os.nice(0)))
-    return process
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
