@@ -1,5 +1,6 @@
 """What all tests share: the browser's tests are left out, in words, where there is no browser."""
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from deployments.runtime.memory import keep_what_is_loaded, load_quickly
+from tests import stalls
 from tests.contract.kept_engine import close_kept
 from tests.serving import graphs, parley, parley_url, serve_config, serve_url, shipped
 
@@ -71,12 +73,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Tests that look at the clock go by `stalls.run`."""
+    if not _looks_at_the_clock(item.nodeid):
+        return None
+    stalls.run(item, nextitem, _watch())
+    return True
+
+
+@functools.cache
+def _watch() -> stalls.Watch:
+    return stalls.Watch()
+
+
+def _looks_at_the_clock(nodeid: str) -> bool:
+    return _needs_ray(nodeid) or nodeid.startswith("tests/browser/")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logstart(nodeid: str) -> None:
     """What only computes lets those go first that look at the clock.
 
     A process may make itself less urgent, not more: a worker comes to what only computes last.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ and not _needs_ray(nodeid) and not nodeid.startswith("tests/browser/"):
+    if "PYTEST_XDIST_WORKER" in os.environ and not _looks_at_the_clock(nodeid):
         os.nice(max(0, 10 - os.nice(0)))
 
 
@@ -112,7 +132,12 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left out. With xdist only the workers know the items, so the arguments tell."""
+    """Say what was run again and what was left out. With xdist only workers know the items, so the arguments tell."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, what in getattr(report, "user_properties", ()):
+                if name == stalls.RAN_AGAIN:
+                    terminalreporter.write_line(f"Run again: {what}", yellow=True)
     asked = [Path(str(arg).partition("::")[0]).resolve() for arg in config.args]
     concerned = any(path in (BROWSER_TESTS, *BROWSER_TESTS.parents) or BROWSER_TESTS in path.parents for path in asked)
     if concerned and _no_browser():
