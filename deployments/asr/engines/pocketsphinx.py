@@ -8,10 +8,11 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.asr.blocks import check_block
 from deployments.asr.contract import AsrOptions, Transcript
 from deployments.asr.sphinx_hearing import Hearing
 from deployments.asr.sphinx_library import Setting, SphinxDecoder, SphinxError, package_path
-from deployments.media.audio import SPEECH_RATE_HZ, samples_of
+from deployments.media.audio import SPEECH_RATE_HZ
 from deployments.runtime.errors import InvalidRequest, ServerFull, StageUnavailable
 from deployments.runtime.worker import Worker
 
@@ -161,10 +162,7 @@ class PocketsphinxRecognizer:
 
     async def accept(self, pcm: bytes) -> Transcript:
         """Decode a block and give the words so far. Raises InvalidRequest for half a sample and once closed."""
-        try:
-            samples_of(pcm)
-        except ValueError as error:
-            raise InvalidRequest(str(error), param="pcm") from error
+        check_block(pcm)
         self._check_open()
         self._unheard.append(pcm)
         return await self._slot.worker.run(lambda: self._guarded(self._hear))

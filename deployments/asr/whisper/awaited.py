@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from deployments.asr.blocks import check_block
 from deployments.asr.contract import Transcript
 from deployments.asr.whisper.loaded_model import LoadedModel
 from deployments.asr.whisper.recognizer import WhisperRecognizer
-from deployments.media.audio import samples_of
 from deployments.runtime.errors import InvalidRequest
 from deployments.runtime.residency import Lease
 
@@ -33,10 +33,7 @@ class AwaitedRecognizer:
 
     async def accept(self, pcm: bytes) -> Transcript:
         """Take a block. Raises StageUnavailable where the model cannot be loaded, InvalidRequest as the model does."""
-        try:
-            samples_of(pcm)
-        except ValueError as error:
-            raise InvalidRequest(str(error), param="pcm") from error
+        check_block(pcm)
         self._check_open()
         recognizer = await self._loaded(wait=False)
         if recognizer is None:

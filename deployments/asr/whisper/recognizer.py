@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Final, Protocol
 
+from deployments.asr.blocks import check_block
 from deployments.asr.contract import Transcript
 from deployments.asr.whisper.heard import Answer, Question
 from deployments.asr.whisper.scheduler import Scheduler, Urgency
 from deployments.asr.whisper.utterance import Utterance
-from deployments.media.audio import samples_of
 from deployments.runtime.errors import InvalidRequest, ServerFull
 
 GLANCE_S: Final = 0.04
@@ -47,10 +47,7 @@ class WhisperRecognizer:
 
         Of a file, nothing is decoded but what is more than the model hears at once, and that is waited for.
         """
-        try:
-            samples_of(pcm)
-        except ValueError as error:
-            raise InvalidRequest(str(error), param="pcm") from error
+        check_block(pcm)
         self._check_open()
         self._utterance.hear(pcm)
         if self._live:
